@@ -1,0 +1,26 @@
+//! What the HTTP handlers need of the rest of the server.
+
+use std::{pin::Pin, sync::Arc};
+use trunkline_exchange::command::{ApiError, CallRecord, Command, LadderEntry, Reply};
+use trunkline_types::Time;
+
+/// A boxed future that owns what it needs.
+pub type BoxFuture<T> = Pin<Box<dyn Future<Output = T> + Send>>;
+
+/// Where handlers and webhooks get the time from.
+pub type Clock = Arc<dyn Fn() -> Time + Send + Sync>;
+
+/// How handlers reach the exchange and the store; implemented by the server.
+pub trait Control: Send + Sync + 'static {
+    /// Puts a request to the exchange and waits for its reply.
+    fn ask(&self, command: Command) -> BoxFuture<Result<Reply, ApiError>>;
+    /// At most `limit` stored calls that began before `before_ms` (Unix milliseconds), newest
+    /// first. The error is a text for the caller.
+    fn calls(&self, limit: usize, before_ms: Option<i64>) -> BoxFuture<Result<Vec<CallRecord>, String>>;
+    /// A stored call, by its `SCL_…` id.
+    fn call(&self, id: String) -> BoxFuture<Result<Option<CallRecord>, String>>;
+    /// The ladder of a call, oldest first; empty if there is none.
+    fn ladder(&self, id: String) -> BoxFuture<Result<Vec<LadderEntry>, String>>;
+    /// Whether new calls are taken: `/healthz`.
+    fn ready(&self) -> bool;
+}

@@ -1,0 +1,123 @@
+//! Rooms and participants: LiveKit's `Room`, `ParticipantInfo` and what changes them.
+
+use super::media::sorted;
+use livekit_protocol as proto;
+use trunkline_room::{ParticipantInfo, ParticipantPatch, Permission, RoomInfo, RoomSettings, TrackInfo};
+
+/// Writes a room.
+pub(crate) fn room(info: &RoomInfo) -> proto::Room {
+    proto::Room {
+        sid: info.sid.as_str().to_owned(),
+        name: info.name.clone(),
+        empty_timeout: info.empty_timeout,
+        departure_timeout: info.departure_timeout,
+        max_participants: info.max_participants,
+        creation_time: info.creation_time_ms.div_euclid(1_000),
+        creation_time_ms: info.creation_time_ms,
+        metadata: info.metadata.clone(),
+        num_participants: info.num_participants,
+        num_publishers: info.num_publishers,
+        ..Default::default()
+    }
+}
+
+/// Reads what a room is created with.
+pub(crate) fn room_settings(request: proto::CreateRoomRequest) -> (String, RoomSettings) {
+    let settings = RoomSettings {
+        empty_timeout: request.empty_timeout,
+        departure_timeout: request.departure_timeout,
+        max_participants: request.max_participants,
+        metadata: request.metadata,
+        agents: request.agents.into_iter().map(|agent| (agent.agent_name, agent.metadata)).collect(),
+    };
+    (request.name, settings)
+}
+
+/// Writes a participant. The numbers of state, kind and disconnect reason are LiveKit's own.
+pub(crate) fn participant(info: &ParticipantInfo) -> proto::ParticipantInfo {
+    proto::ParticipantInfo {
+        sid: info.sid.as_str().to_owned(),
+        identity: info.identity.clone(),
+        state: info.state as i32,
+        tracks: info.tracks.iter().map(track).collect(),
+        metadata: info.metadata.clone(),
+        joined_at: info.joined_at_ms.div_euclid(1_000),
+        joined_at_ms: info.joined_at_ms,
+        name: info.name.clone(),
+        version: info.version,
+        permission: Some(permission(info.permission)),
+        is_publisher: info.is_publisher,
+        kind: info.kind as i32,
+        attributes: info.attributes.clone().into_iter().collect(),
+        disconnect_reason: info.disconnect_reason.map_or(0, |reason| reason as i32),
+        ..Default::default()
+    }
+}
+
+/// Reads `UpdateParticipant`.
+pub(crate) fn participant_patch(request: proto::UpdateParticipantRequest) -> ParticipantPatch {
+    ParticipantPatch {
+        name: request.name,
+        metadata: request.metadata,
+        attributes: sorted(request.attributes),
+        permission: request.permission.map(|given| Permission {
+            can_subscribe: given.can_subscribe,
+            can_publish: given.can_publish,
+            can_publish_data: given.can_publish_data,
+            can_update_metadata: given.can_update_metadata,
+            hidden: given.hidden,
+        }),
+    }
+}
+
+fn permission(permission: Permission) -> proto::ParticipantPermission {
+    proto::ParticipantPermission {
+        can_subscribe: permission.can_subscribe,
+        can_publish: permission.can_publish,
+        can_publish_data: permission.can_publish_data,
+        can_update_metadata: permission.can_update_metadata,
+        hidden: permission.hidden,
+        ..Default::default()
+    }
+}
+
+fn track(info: &TrackInfo) -> proto::TrackInfo {
+    proto::TrackInfo {
+        sid: info.sid.as_str().to_owned(),
+        r#type: proto::TrackType::Audio.into(),
+        source: proto::TrackSource::Microphone.into(),
+        name: info.name.clone(),
+        muted: info.muted,
+        mime_type: info.mime_type.clone(),
+        ..Default::default()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use trunkline_room::{Kind, State};
+    use trunkline_types::DisconnectReason;
+
+    #[test]
+    fn a_sip_participant_has_livekits_numbers() {
+        let info = ParticipantInfo {
+            sid: "PA_a".into(),
+            identity: "sip_+1".into(),
+            kind: Kind::Sip,
+            state: State::Active,
+            attributes: [("sip.callID".to_owned(), "SCL_a".to_owned())].into(),
+            joined_at_ms: 1_700_000_000_999,
+            disconnect_reason: Some(DisconnectReason::RoomDeleted),
+            tracks: vec![TrackInfo { sid: "TR_AMa".into(), ..TrackInfo::default() }],
+            ..ParticipantInfo::default()
+        };
+        let wire = participant(&info);
+        assert_eq!(wire.kind(), proto::participant_info::Kind::Sip);
+        assert_eq!(wire.state(), proto::participant_info::State::Active);
+        assert_eq!(wire.disconnect_reason(), proto::DisconnectReason::RoomDeleted);
+        assert_eq!(wire.joined_at, 1_700_000_000);
+        assert_eq!(wire.tracks[0].source(), proto::TrackSource::Microphone);
+        assert_eq!(wire.attributes["sip.callID"], "SCL_a");
+    }
+}

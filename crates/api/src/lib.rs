@@ -1,0 +1,30 @@
+//! Twirp, tokens, webhooks, health and metrics over HTTP.
+//!
+//! [`router`] answers LiveKit's services `SIP` and `RoomService` and our own `trunkline.Options`
+//! and `trunkline.Calls`; it reaches the exchange and the store through [`Control`]. [`Webhooks`]
+//! posts what the exchange reports. Conversion between LiveKit's protobuf messages and our records
+//! happens in `convert` and nowhere else.
+
+#![forbid(unsafe_code)]
+#![deny(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
+#![cfg_attr(
+    test,
+    allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing, reason = "tests")
+)]
+
+mod control;
+mod convert;
+mod cors;
+mod grant;
+mod json_names;
+mod metrics;
+mod router;
+mod service;
+pub mod token;
+mod twirp;
+mod webhook;
+
+pub use control::{BoxFuture, Clock, Control};
+pub use router::{Config, router};
+pub use token::{Claims, Keys, mint};
+pub use webhook::{WebhookConfig, WebhookError, Webhooks};

@@ -1,0 +1,119 @@
+//! `/metrics`: the exchange's gauges in the Prometheus text format, under livekit-sip's names where
+//! it has one.
+
+use std::{collections::BTreeMap, fmt::Write};
+use trunkline_exchange::command::Gauges;
+
+/// How many values a label may have; what is beyond is counted as `other`.
+const LABEL_VALUES: usize = 64;
+
+/// The page. `available` is what `/healthz` says.
+pub(crate) fn page(gauges: &Gauges, available: bool, node_id: &str) -> String {
+    let mut page = Page { text: String::new(), node: escape(node_id) };
+    page.counter("livekit_sip_invite_requests_raw", "INVITEs received, retransmissions included.");
+    page.sample("livekit_sip_invite_requests_raw", &[], gauges.invites_raw);
+    page.counter("livekit_sip_invite_requests", "INVITEs outside a dialog.");
+    page.sample("livekit_sip_invite_requests", &[("dir", "in")], gauges.invites);
+    page.counter("livekit_sip_invite_accepted", "INVITEs answered with 200.");
+    page.sample("livekit_sip_invite_accepted", &[("dir", "in")], gauges.invites_accepted);
+    page.counter("livekit_sip_invite_error", "INVITEs refused, by reason.");
+    for (reason, count) in bounded(&gauges.invite_errors) {
+        page.sample("livekit_sip_invite_error", &[("dir", "in"), ("reason", reason)], count);
+    }
+    page.gauge("livekit_sip_calls_active", "Calls that run.");
+    page.sample("livekit_sip_calls_active", &[("dir", "in")], gauges.calls_active);
+    page.counter("livekit_sip_calls_terminated", "Calls that ended, by reason.");
+    for (reason, count) in bounded(&gauges.calls_terminated) {
+        let labels = [("dir", "in"), ("result", result(reason)), ("reason", reason)];
+        page.sample("livekit_sip_calls_terminated", &labels, count);
+    }
+    page.gauge("livekit_sip_available", "1 while new calls are taken.");
+    page.sample("livekit_sip_available", &[], u64::from(available));
+
+    page.gauge("trunkline_rooms", "Rooms that are open.");
+    page.sample("trunkline_rooms", &[], gauges.rooms);
+    page.gauge("trunkline_participants", "Participants in rooms.");
+    page.sample("trunkline_participants", &[], gauges.participants);
+    page.counter("trunkline_call_panics_total", "Calls ended because their handling panicked.");
+    page.sample("trunkline_call_panics_total", &[], gauges.call_panics);
+    page.gauge("trunkline_draining", "1 while the server drains.");
+    page.sample("trunkline_draining", &[], u64::from(gauges.draining));
+    page.text
+}
+
+struct Page {
+    text: String,
+    node: String,
+}
+
+impl Page {
+    fn counter(&mut self, name: &str, help: &str) {
+        self.head(name, "counter", help);
+    }
+
+    fn gauge(&mut self, name: &str, help: &str) {
+        self.head(name, "gauge", help);
+    }
+
+    // Writing to a string cannot fail.
+    fn head(&mut self, name: &str, kind: &str, help: &str) {
+        let _ = writeln!(self.text, "# HELP {name} {help}\n# TYPE {name} {kind}");
+    }
+
+    fn sample(&mut self, name: &str, labels: &[(&str, &str)], value: u64) {
+        let _ = write!(self.text, "{name}{{node_id=\"{}\"", self.node);
+        for (label, text) in labels {
+            let _ = write!(self.text, ",{label}=\"{}\"", escape(text));
+        }
+        let _ = writeln!(self.text, "}} {value}");
+    }
+}
+
+fn bounded(counts: &BTreeMap<String, u64>) -> Vec<(&str, u64)> {
+    let mut shown: Vec<_> = counts.iter().take(LABEL_VALUES).map(|(key, count)| (key.as_str(), *count)).collect();
+    if counts.len() > LABEL_VALUES {
+        let rest = counts.values().skip(LABEL_VALUES).fold(0, |sum: u64, count| sum.saturating_add(*count));
+        match shown.iter_mut().find(|(key, _)| *key == "other") {
+            Some((_, count)) => *count = count.saturating_add(rest),
+            None => shown.push(("other", rest)),
+        }
+    }
+    shown
+}
+
+/// livekit-sip's `result` label of an end reason.
+fn result(reason: &str) -> &'static str {
+    match reason {
+        "remote_bye" | "room_deleted" | "room_closed" | "participant_removed" | "max_duration" => "success",
+        "cancelled" | "ringing_timeout" | "no_ack" | "no_common_codec" | "media_timeout" => "client_error",
+        "resource" | "shutdown" | "server_crash" | "internal" => "server_error",
+        _ => "indeterminate",
+    }
+}
+
+/// A label's value (Prometheus text format 0.0.4).
+fn escape(value: &str) -> String {
+    value.replace('\\', "\\\\").replace('"', "\\\"").replace('\n', "\\n")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_are_livekits_and_labels_are_bounded() {
+        let gauges = Gauges {
+            calls_active: 3,
+            invite_errors: (0..100).map(|n| (format!("r{n:03}"), 1)).collect(),
+            calls_terminated: [("remote_bye".to_owned(), 7)].into(),
+            ..Gauges::default()
+        };
+        let page = page(&gauges, true, "NE_\"x");
+        let has = |line: &str| assert!(page.lines().any(|l| l == line), "{line} is not in\n{page}");
+        has(r#"livekit_sip_calls_active{node_id="NE_\"x",dir="in"} 3"#);
+        has(r#"livekit_sip_available{node_id="NE_\"x"} 1"#);
+        has(r#"livekit_sip_calls_terminated{node_id="NE_\"x",dir="in",result="success",reason="remote_bye"} 7"#);
+        has(r#"livekit_sip_invite_error{node_id="NE_\"x",dir="in",reason="other"} 36"#);
+        assert_eq!(page.lines().filter(|l| l.starts_with("livekit_sip_invite_error")).count(), 65);
+    }
+}

@@ -1,0 +1,73 @@
+//! `livekit.SIP`: which handler and which grant a method has.
+
+use super::{Context, rule, stub::unimplemented, trunk};
+use crate::{grant::Grant, twirp::TwirpError};
+use axum::response::Response;
+use livekit_protocol as proto;
+
+/// A request to `livekit.SIP`; `None` if there is no such method.
+pub(crate) async fn call(context: &Context<'_>, method: &str) -> Option<Result<Response, TwirpError>> {
+    let handled = match method {
+        "CreateSIPParticipant" => unimplemented(context, Grant::SipCall, method),
+        "TransferSIPParticipant" => transfer(context, method),
+        "CreateSIPInboundTrunk"
+        | "CreateSIPOutboundTrunk"
+        | "UpdateSIPInboundTrunk"
+        | "UpdateSIPOutboundTrunk"
+        | "GetSIPInboundTrunk"
+        | "GetSIPOutboundTrunk"
+        | "ListSIPTrunk"
+        | "ListSIPInboundTrunk"
+        | "ListSIPOutboundTrunk"
+        | "DeleteSIPTrunk"
+        | "CreateSIPDispatchRule"
+        | "UpdateSIPDispatchRule"
+        | "ListSIPDispatchRule"
+        | "DeleteSIPDispatchRule" => records(context, method).await,
+        _ => return None,
+    };
+    Some(handled)
+}
+
+async fn records(context: &Context<'_>, method: &str) -> Result<Response, TwirpError> {
+    context.need(Grant::SipAdmin)?;
+    match method {
+        "CreateSIPInboundTrunk" => trunk::create_inbound(context).await,
+        "CreateSIPOutboundTrunk" => trunk::create_outbound(context).await,
+        "UpdateSIPInboundTrunk" => trunk::update_inbound(context).await,
+        "UpdateSIPOutboundTrunk" => trunk::update_outbound(context).await,
+        "GetSIPInboundTrunk" => trunk::get_inbound(context).await,
+        "GetSIPOutboundTrunk" => trunk::get_outbound(context).await,
+        "ListSIPTrunk" => trunk::list_legacy(context).await,
+        "ListSIPInboundTrunk" => trunk::list_inbound(context).await,
+        "ListSIPOutboundTrunk" => trunk::list_outbound(context).await,
+        "DeleteSIPTrunk" => trunk::delete(context).await,
+        "CreateSIPDispatchRule" => rule::create(context).await,
+        "UpdateSIPDispatchRule" => rule::update(context).await,
+        "ListSIPDispatchRule" => rule::list(context).await,
+        "DeleteSIPDispatchRule" => rule::delete(context).await,
+        _ => Err(TwirpError::bad_route(method)),
+    }
+}
+
+/// Transfers demand the call grant and the room's administration.
+fn transfer(context: &Context<'_>, method: &str) -> Result<Response, TwirpError> {
+    context.need(Grant::SipCall)?;
+    let request: proto::TransferSipParticipantRequest = context.message()?;
+    unimplemented(context, Grant::RoomAdmin(&request.room_name), method)
+}
+
+/// An id that a request must give.
+pub(crate) fn required(field: &str, id: &str) -> Result<(), TwirpError> {
+    if id.is_empty() { Err(TwirpError::invalid(field, "is required")) } else { Ok(()) }
+}
+
+/// The id inside a record to create or to replace with: empty, or that of the record replaced.
+pub(crate) fn own_id(field: &str, given: &str, wanted: &str) -> Result<(), TwirpError> {
+    match given {
+        "" => Ok(()),
+        same if same == wanted => Ok(()),
+        _ if wanted.is_empty() => Err(TwirpError::invalid(field, "must be empty: the server draws it")),
+        _ => Err(TwirpError::invalid(field, "must be empty or the id of the record to replace")),
+    }
+}

@@ -1,0 +1,1 @@
+//! G.711, G.722, tones and mixing.

@@ -1,0 +1,119 @@
+//! The call: its facts, its phase, and the dispatch of events to the phase.
+
+use crate::{
+    Effect, Event, Facts, RoomEvent, Setup, SipCommand,
+    phase::{Active, Answering, Draining, Ending, Recording, Ringing},
+    record::CallRecord,
+};
+use trunkline_types::{EndReason, Time};
+
+/// One call.
+#[derive(Debug)]
+pub struct Call {
+    facts: Facts,
+    phase: Phase,
+}
+
+/// Where a call is. Each phase is a struct in a file of its own whose `handle` consumes it and
+/// returns the next one.
+#[derive(Debug)]
+pub(crate) enum Phase {
+    /// 180 is out; the room is joined and the media leg opened.
+    Ringing(Box<Ringing>),
+    /// The record is being written; the 200 leaves when it is durable.
+    Answering(Box<Answering>),
+    /// Answered.
+    Active(Box<Active>),
+    /// We shall send BYE when the room's last words are played out.
+    Draining(Box<Draining>),
+    /// Over; the last answers and counters come in.
+    Ending(Ending),
+    /// The final record is being written.
+    Recording(Recording),
+    /// Nothing more will happen.
+    Ended,
+}
+
+impl Call {
+    /// A call that routing has accepted: rings, and asks to join the room. `None` if its offer
+    /// can never be answered; then the refusal is among the effects.
+    pub fn arrive(setup: Setup, now: Time, effects: &mut Vec<Effect>) -> Option<Self> {
+        let mut facts = Facts::new(setup, now);
+        match Ringing::begin(&mut facts, now, effects) {
+            Ok(phase) => Some(Self { facts, phase }),
+            Err(unusable) => {
+                effects.push(Effect::Log(format!("refused with {}: {}", unusable.status, unusable.reason)));
+                effects.push(Effect::Sip(SipCommand::Reject {
+                    status: unusable.status,
+                    reason: unusable.reason,
+                    headers: Vec::new(),
+                }));
+                None
+            }
+        }
+    }
+
+    /// Applies one event.
+    pub fn handle(&mut self, event: Event, now: Time, effects: &mut Vec<Effect>) {
+        if let Event::Room(RoomEvent::AttributesChanged(values)) = event {
+            // In every phase: whoever ends the call next, its headers are these.
+            self.facts.take_attributes(values, now);
+            return;
+        }
+        let facts = &mut self.facts;
+        self.phase = match std::mem::replace(&mut self.phase, Phase::Ended) {
+            Phase::Ringing(phase) => phase.handle(event, facts, now, effects),
+            Phase::Answering(phase) => phase.handle(event, facts, now, effects),
+            Phase::Active(phase) => phase.handle(event, facts, now, effects),
+            Phase::Draining(phase) => phase.handle(event, facts, now, effects),
+            Phase::Ending(phase) => phase.handle(event, facts, now, effects),
+            Phase::Recording(phase) => phase.handle(event, facts, now, effects),
+            Phase::Ended => Phase::Ended,
+        };
+    }
+
+    /// Ends the call in the orderly way after a fault of our own while it was handled.
+    pub fn abort(&mut self, now: Time, effects: &mut Vec<Effect>) {
+        let facts = &mut self.facts;
+        let answered = facts.record.answered_at_ms.is_some();
+        facts.ended(EndReason::Internal, (!answered).then_some(500), "a fault in the server".into(), now);
+        self.phase = if answered {
+            crate::phase::leave_room(facts, now, effects);
+            Ending::by_bye(facts, now, effects)
+        } else {
+            Ending::unanswered(Some((500, "Server Internal Error")), true, facts, now, effects)
+        };
+    }
+
+    /// When to come again with [`Event::TimedOut`].
+    pub fn poll_timeout(&self) -> Option<Time> {
+        match &self.phase {
+            Phase::Ringing(phase) => Some(phase.deadline()),
+            Phase::Answering(phase) => Some(phase.deadline()),
+            Phase::Active(phase) => Some(phase.deadline()),
+            Phase::Draining(phase) => Some(phase.deadline()),
+            Phase::Ending(phase) => Some(phase.deadline()),
+            Phase::Recording(_) | Phase::Ended => None,
+        }
+    }
+
+    /// What the call knows of itself.
+    pub fn facts(&self) -> &Facts {
+        &self.facts
+    }
+
+    /// The record as it stands.
+    pub fn record(&self) -> CallRecord {
+        *self.facts.snapshot()
+    }
+
+    /// Whether the far end hears us.
+    pub fn is_answered(&self) -> bool {
+        matches!(self.phase, Phase::Active(_) | Phase::Draining(_))
+    }
+
+    /// Whether it is over, though answers may still be due.
+    pub fn is_over(&self) -> bool {
+        matches!(self.phase, Phase::Ending(_) | Phase::Recording(_) | Phase::Ended)
+    }
+}

@@ -1,0 +1,112 @@
+//! What a call wants done.
+
+use crate::{media::MediaPlan, record::CallRecord};
+use std::collections::BTreeMap;
+use trunkline_sip::HeaderList;
+use trunkline_types::DisconnectReason;
+
+/// Do this. Effects are carried out in the order in which they stand.
+#[derive(Clone, Debug)]
+pub enum Effect {
+    /// Something on the SIP leg.
+    Sip(SipCommand),
+    /// Something in the room.
+    Room(RoomCommand),
+    /// Something on the media thread.
+    Media(MediaPlan),
+    /// Make the record durable and answer with [`Event::Stored`](crate::Event::Stored).
+    Persist(Box<CallRecord>),
+    /// Tell those who listen that the call has come so far.
+    Announce(Moment, Box<CallRecord>),
+    /// A line for the operator; it holds no number, address or header value.
+    Log(String),
+    /// The call is over and done with: forget it.
+    Finish,
+}
+
+/// The moments of a call that webhooks tell of.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Moment {
+    /// 180 is out.
+    Ringing,
+    /// 200 is out.
+    Answered,
+    /// Over, with all receipts.
+    Ended,
+}
+
+/// What to send on the SIP leg.
+#[derive(Clone, Debug)]
+pub enum SipCommand {
+    /// 180 Ringing.
+    Ring,
+    /// 200 to the INVITE.
+    Answer {
+        /// Custom headers.
+        headers: HeaderList,
+        /// Our answer, or our offer if the INVITE had none.
+        sdp: String,
+    },
+    /// A final refusal of the INVITE.
+    Reject {
+        /// 400–699.
+        status: u16,
+        /// The reason phrase.
+        reason: String,
+        /// Custom headers.
+        headers: HeaderList,
+    },
+    /// 200 to the pending re-INVITE.
+    AnswerReinvite {
+        /// Our answer, or our offer.
+        sdp: String,
+    },
+    /// A refusal of the pending re-INVITE; the session stays as it was.
+    RejectReinvite {
+        /// 400–699.
+        status: u16,
+        /// The reason phrase.
+        reason: String,
+    },
+    /// BYE in our dialog.
+    Bye {
+        /// Custom headers and `Reason`.
+        headers: HeaderList,
+    },
+    /// 200 to the far end's BYE.
+    AnswerBye {
+        /// Custom headers, if the options say so.
+        headers: HeaderList,
+    },
+}
+
+/// What the call asks of its room.
+#[derive(Clone, Debug)]
+pub enum RoomCommand {
+    /// Join with everything others shall see at first sight.
+    Join {
+        /// The room's name.
+        room: String,
+        /// The identity we would like.
+        identity: String,
+        /// The name shown.
+        name: String,
+        /// Metadata.
+        metadata: String,
+        /// Every `sip.*` attribute and the rule's own.
+        attributes: BTreeMap<String, String>,
+    },
+    /// Publish the caller's audio.
+    Publish,
+    /// Change our attributes; an empty value deletes.
+    SetAttributes(BTreeMap<String, String>),
+    /// The caller pressed a key.
+    SendDtmf {
+        /// The event code.
+        code: u32,
+        /// The digit; empty for flash.
+        digit: String,
+    },
+    /// Leave.
+    Leave(DisconnectReason),
+}

@@ -1,0 +1,155 @@
+//! What a call knows of itself, in every phase.
+
+use crate::{
+    Setup,
+    media::LegKey,
+    record::{CallRecord, CallStatus, Ending},
+};
+use std::collections::BTreeMap;
+use trunkline_types::{EndReason, LegId, ParticipantSid, RoomSid, Time};
+
+/// An attribute as the call holds it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Attribute {
+    /// The value.
+    pub value: String,
+    /// When it was set to that.
+    pub set_at: Time,
+}
+
+/// The facts of a call. Attributes are copied here in the same step in which the room applies
+/// them, so the headers of a BYE cannot race with the deletion of the room.
+#[derive(Clone, Debug)]
+pub struct Facts {
+    /// What the call began with.
+    pub setup: Setup,
+    /// Its attributes, the last known.
+    pub attributes: BTreeMap<String, Attribute>,
+    /// The record as it will be written.
+    pub record: CallRecord,
+}
+
+impl Facts {
+    pub(crate) fn new(setup: Setup, now: Time) -> Self {
+        let attributes = crate::attributes::initial(&setup)
+            .into_iter()
+            .map(|(name, value)| (name, Attribute { value, set_at: now }))
+            .collect();
+        let record = CallRecord {
+            call_id: setup.call_id.clone(),
+            sip_call_id: setup.invite.call_id.clone(),
+            direction: "inbound".into(),
+            status: CallStatus::Ringing,
+            trunk_id: setup.trunk_id.clone(),
+            rule_id: setup.rule_id.clone(),
+            room_name: setup.room_name.clone(),
+            room_sid: RoomSid::default(),
+            participant_identity: setup.identity.clone(),
+            from: if setup.hidden { String::new() } else { setup.invite.from.clone() },
+            to: setup.invite.to.clone(),
+            source: format!("{} {}", setup.invite.transport, setup.invite.source),
+            created_at_ms: now.unix_millis(),
+            ringing_at_ms: None,
+            answered_at_ms: None,
+            ended_at_ms: None,
+            ending: None,
+            attributes: BTreeMap::new(),
+            invite_headers: if setup.hidden {
+                Vec::new()
+            } else {
+                setup
+                    .invite
+                    .headers
+                    .iter()
+                    .filter(|(name, _)| !crate::attributes::is_credential(name))
+                    .cloned()
+                    .collect()
+            },
+            receipts: Vec::new(),
+            explanation: setup.explanation.clone(),
+            codec: None,
+            media: Default::default(),
+        };
+        Self { setup, attributes, record }
+    }
+
+    /// The SIP leg the call began with.
+    pub fn leg(&self) -> LegKey {
+        LegKey { call: self.setup.call_id.clone(), leg: LegId::FIRST }
+    }
+
+    /// The attributes as plain values.
+    pub fn attribute_values(&self) -> BTreeMap<String, String> {
+        self.attributes.iter().map(|(name, a)| (name.clone(), a.value.clone())).collect()
+    }
+
+    /// Takes over what the room says our attributes are.
+    pub(crate) fn take_attributes(&mut self, values: BTreeMap<String, String>, now: Time) {
+        self.attributes.retain(|name, _| values.contains_key(name));
+        for (name, value) in values {
+            match self.attributes.get_mut(&name) {
+                Some(held) if held.value == value => {}
+                _ => {
+                    self.attributes.insert(name, Attribute { value, set_at: now });
+                }
+            }
+        }
+    }
+
+    pub(crate) fn set_attributes(&mut self, changes: &BTreeMap<String, String>, now: Time) {
+        let mut values = self.attribute_values();
+        for (name, value) in changes {
+            if value.is_empty() {
+                values.remove(name);
+            } else {
+                values.insert(name.clone(), value.clone());
+            }
+        }
+        self.take_attributes(values, now);
+    }
+
+    pub(crate) fn joined(&mut self, room: RoomSid, _participant: ParticipantSid, identity: String) {
+        self.record.room_sid = room;
+        self.record.participant_identity = identity;
+    }
+
+    /// Writes down how the call ended; the first ending stays.
+    pub(crate) fn ended(&mut self, reason: EndReason, sip_status: Option<u16>, text: String, now: Time) {
+        if self.record.ending.is_none() {
+            self.record.status = CallStatus::Hangup;
+            self.record.ended_at_ms = Some(now.unix_millis());
+            self.record.ending = Some(Ending {
+                reason,
+                by: reason.ended_by(),
+                disconnect_reason: reason.disconnect_reason(),
+                sip_status,
+                text,
+            });
+        }
+    }
+
+    /// The record as it stands, with the attributes of this moment.
+    pub(crate) fn snapshot(&self) -> Box<CallRecord> {
+        let mut record = self.record.clone();
+        record.attributes = self.attribute_values();
+        Box::new(record)
+    }
+
+    /// The attributes that tell of the end: `sip.callStatus`, `sip.reason`, `sip.hangupBy`.
+    pub(crate) fn ending_attributes(&self) -> BTreeMap<String, String> {
+        let mut attributes = BTreeMap::from([("sip.callStatus".to_owned(), "hangup".to_owned())]);
+        if let Some(ending) = &self.record.ending {
+            attributes.insert("sip.reason".into(), ending.reason.as_str().into());
+            let by = match ending.by {
+                trunkline_types::EndedBy::FarEnd => "far_end",
+                trunkline_types::EndedBy::Room => "room",
+                trunkline_types::EndedBy::Server => "server",
+            };
+            attributes.insert("sip.hangupBy".into(), by.into());
+            if let Some(status) = ending.sip_status {
+                attributes.insert("sip.statusCode".into(), status.to_string());
+            }
+        }
+        attributes
+    }
+}

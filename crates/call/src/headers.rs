@@ -1,0 +1,145 @@
+//! The one place that builds custom headers for a message of ours, and writes their receipts.
+//!
+//! Which message carries what: the 200 to INVITE the trunk's `headers` and the mapped attributes;
+//! our BYE the mapped attributes; the 200 to the far end's BYE the mapped attributes if the
+//! options say so. An explicit header wins over a mapped attribute, which wins over a trunk's own
+//! header; names compare without case; the order is that of the attribute names.
+
+use crate::{
+    Facts,
+    record::{Delivery, Receipt},
+};
+use std::borrow::Cow;
+use trunkline_sip::HeaderList;
+use trunkline_types::{Time, limits};
+
+/// A message of ours that carries custom headers.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Carrier {
+    /// 200 to the INVITE.
+    Answer,
+    /// Our BYE.
+    Bye,
+    /// 200 to the far end's BYE.
+    AnswerToBye,
+}
+
+impl Carrier {
+    /// As receipts name it.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Answer => "200",
+            Self::Bye => "BYE",
+            Self::AnswerToBye => "200 to BYE",
+        }
+    }
+}
+
+/// Headers the dialog itself is made of; no mapping may touch them.
+const RESERVED: [&str; 31] = [
+    "accept", "accept-encoding", "accept-language", "allow", "allow-events", "authorization", "call-id", "contact",
+    "content-encoding", "content-length", "content-type", "cseq", "event", "expires", "from", "max-forwards",
+    "proxy-authorization", "record-route", "refer-to", "reply-to", "require", "route", "supported", "to", "via",
+    "k", "l", "m", "t", "f", "v",
+];
+
+/// Builds the custom headers of `carrier` from the facts of this moment. With `send` false nothing
+/// is built and the receipts say why not.
+pub(crate) fn build(facts: &mut Facts, carrier: Carrier, send: Result<(), &str>, now: Time) -> HeaderList {
+    let mut headers: HeaderList = Vec::new();
+    if carrier == Carrier::Answer {
+        for (name, value) in &facts.setup.answer_headers {
+            if !is_reserved(name) {
+                headers.push((name.clone(), value.clone()));
+            }
+        }
+    }
+    for (attribute, header) in facts.setup.attributes_to_headers.clone() {
+        let Some(held) = facts.attributes.get(&attribute) else { continue };
+        let cleaned = clean(&held.value);
+        let delivery = match (send, &cleaned) {
+            (Err(why), _) => Delivery::NotSent { why: why.into() },
+            _ if is_reserved(&header) => {
+                Delivery::NotSent { why: format!("{header} belongs to the dialog and cannot be a mapping's target") }
+            }
+            _ if header.len() + cleaned.len() + 4 > limits::SIP_HEADER_BYTES => {
+                Delivery::NotSent { why: format!("longer than a header line of {} bytes", limits::SIP_HEADER_BYTES) }
+            }
+            (Ok(()), Cow::Borrowed(_)) => Delivery::Sent,
+            (Ok(()), Cow::Owned(_)) => {
+                Delivery::Changed { how: "line breaks became one space, other control characters were dropped".into() }
+            }
+        };
+        let sent = !matches!(delivery, Delivery::NotSent { .. });
+        if sent {
+            headers.retain(|(name, _)| !name.eq_ignore_ascii_case(&header));
+            headers.push((header.clone(), cleaned.clone().into_owned()));
+        }
+        facts.record.receipts.push(Receipt {
+            attribute,
+            header,
+            value: cleaned.into_owned(),
+            set_at_ms: held.set_at.unix_millis(),
+            message: carrier.as_str().into(),
+            sent_at_ms: sent.then(|| now.unix_millis()),
+            acknowledged_by: None,
+            acknowledged_at_ms: None,
+            delivery,
+        });
+    }
+    headers
+}
+
+/// Writes the acknowledgement of `carrier` into its receipts: `status` 0 for an ACK.
+pub(crate) fn acknowledged(facts: &mut Facts, carrier: Carrier, status: u16, now: Time) {
+    for receipt in &mut facts.record.receipts {
+        if receipt.message == carrier.as_str() && receipt.sent_at_ms.is_some() && receipt.acknowledged_by.is_none() {
+            receipt.acknowledged_by = Some(status);
+            receipt.acknowledged_at_ms = Some(now.unix_millis());
+        }
+    }
+}
+
+fn is_reserved(name: &str) -> bool {
+    RESERVED.iter().any(|reserved| name.eq_ignore_ascii_case(reserved))
+}
+
+/// An attribute's value as a header can carry it: each run of line breaks, with the white space
+/// around it, becomes one space; other control characters but the tab go.
+fn clean(value: &str) -> Cow<'_, str> {
+    if !value.chars().any(|c| c.is_control() && c != '\t') && value.trim() == value {
+        return Cow::Borrowed(value);
+    }
+    let mut text = String::with_capacity(value.len());
+    let mut rest = value.chars().peekable();
+    while let Some(c) = rest.next() {
+        if c == '\r' || c == '\n' {
+            text.truncate(text.trim_end_matches([' ', '\t']).len());
+            while rest.next_if(|next| matches!(next, '\r' | '\n' | ' ' | '\t')).is_some() {}
+            text.push(' ');
+        } else if !c.is_control() || c == '\t' {
+            text.push(c);
+        }
+    }
+    Cow::Owned(text.trim().to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::clean;
+    use std::borrow::Cow;
+
+    #[test]
+    fn a_value_without_line_breaks_is_left_alone() {
+        for value in ["", "SKILL_TRANSFER", "{\"a\":1,\"b\":\"c;d, e\"}", "a\tb", "grün %0A"] {
+            assert!(matches!(clean(value), Cow::Borrowed(v) if v == value), "{value}");
+        }
+    }
+
+    #[test]
+    fn pretty_printed_json_becomes_one_line() {
+        assert_eq!(clean("{\n  \"a\": 1,\r\n  \"b\": 2\n}"), "{ \"a\": 1, \"b\": 2 }");
+        assert_eq!(clean("a\u{0}b\u{7f}c"), "abc");
+        assert_eq!(clean("a\r\nVia: evil"), "a Via: evil");
+    }
+}

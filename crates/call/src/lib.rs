@@ -1,0 +1,30 @@
+//! One call as a value: events go in, effects come out, and nobody else touches it.
+//!
+//! [`Call::handle`] takes one [`Event`] and appends the [`Effect`]s it has; the owner carries them
+//! out in order. The same call runs in the server, in the simulator and in the fuzzer. It knows
+//! nothing of tokio, of LiveKit's JSON, of the store or of the room server: the room leg is the
+//! pair [`RoomCommand`] and [`RoomEvent`], audio is the pair [`media::MediaPlan`] and
+//! [`media::MediaFact`].
+//!
+//! A newcomer reads [`event`], [`effect`], then one file of [`phase`]; the line that builds a BYE
+//! stands in [`headers`].
+
+#![forbid(unsafe_code)]
+
+pub mod attributes;
+mod call;
+pub mod effect;
+pub mod event;
+pub mod facts;
+pub mod headers;
+pub mod media;
+mod negotiation;
+mod phase;
+pub mod record;
+pub mod setup;
+
+pub use call::Call;
+pub use effect::{Effect, Moment, RoomCommand, SipCommand};
+pub use event::{Event, RoomEvent};
+pub use facts::Facts;
+pub use setup::{Invite, Setup};

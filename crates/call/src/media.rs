@@ -1,0 +1,232 @@
+//! What the control plane asks of the media threads, and what they tell it.
+//!
+//! Control plane and data plane meet in [`MediaPlan`] and [`MediaFact`] only.
+
+use serde::{Deserialize, Serialize};
+use std::{net::{IpAddr, SocketAddr}, time::Duration};
+use trunkline_types::{CallId, LegId, ParticipantSid, RoomSid};
+
+/// A SIP leg as media knows it.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct LegKey {
+    /// The call.
+    pub call: CallId,
+    /// Which of its SIP legs.
+    pub leg: LegId,
+}
+
+/// An audio codec of the SIP leg.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "UPPERCASE")]
+pub enum Codec {
+    /// G.711 μ-law, 8 kHz.
+    Pcmu,
+    /// G.711 A-law, 8 kHz.
+    Pcma,
+    /// G.722, 16 kHz samples under an RTP clock of 8 kHz (RFC 3551 §4.5.2).
+    G722,
+}
+
+/// Which way audio flows, seen from us (RFC 3264 §8.4).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Flowing {
+    /// We send.
+    pub send: bool,
+    /// The far end may send; while false the media timeout pauses.
+    pub receive: bool,
+}
+
+/// The outcome of an offer and its answer, as far as RTP is concerned.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct LegMedia {
+    /// Where we send RTP until the source lock knows better; `None` for a zero address.
+    pub remote: Option<SocketAddr>,
+    /// Where RTCP goes; `None` when it is muxed or unknown.
+    pub remote_rtcp: Option<SocketAddr>,
+    /// The codec both ways.
+    pub codec: Codec,
+    /// Its payload type.
+    pub payload_type: u8,
+    /// Payload type of `telephone-event/8000`, if negotiated.
+    pub telephone_event: Option<u8>,
+    /// What we put into one packet: 10 to 60 ms.
+    pub ptime: Duration,
+    /// Directions.
+    pub flowing: Flowing,
+}
+
+/// A participant that lives inside the process, dispatched by its agent name.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Builtin {
+    /// `trunkline.greeter`: plays a prompt once and stays.
+    Greeter,
+    /// `trunkline.echo`: says back what the room says.
+    Echo,
+}
+
+impl Builtin {
+    /// The participant that an agent name means, if it is one of ours.
+    pub fn by_agent_name(name: &str) -> Option<Self> {
+        match name {
+            "trunkline.greeter" => Some(Self::Greeter),
+            "trunkline.echo" => Some(Self::Echo),
+            _ => None,
+        }
+    }
+}
+
+/// What a media thread shall do. Plans for one room are carried out in order by one thread.
+#[derive(Clone, Debug)]
+pub enum MediaPlan {
+    /// Open the leg's RTP and RTCP sockets on `local` and put the leg into the room. Answered by
+    /// [`MediaFact::Opened`] or [`MediaFact::OpenFailed`].
+    Open {
+        /// The leg.
+        leg: LegKey,
+        /// The room whose thread carries it.
+        room: RoomSid,
+        /// The address to bind.
+        local: IpAddr,
+    },
+    /// What offer and answer came to; again after each re-INVITE (which unlocks the source).
+    Negotiated {
+        /// The leg.
+        leg: LegKey,
+        /// The outcome.
+        media: LegMedia,
+    },
+    /// The call is answered: audio of the room goes out, media timeouts are armed.
+    Start {
+        /// The leg.
+        leg: LegKey,
+        /// No packet at all within this time: [`MediaFact::Silent`].
+        initial_timeout: Duration,
+        /// No packet for this long later on: [`MediaFact::Silent`].
+        timeout: Duration,
+    },
+    /// Play out what the room has already said, for at most this long, then [`MediaFact::Drained`].
+    Drain {
+        /// The leg.
+        leg: LegKey,
+        /// The bound.
+        at_most: Duration,
+    },
+    /// Send digits as RFC 4733 events, one after the other (`w` is a pause of 500 ms).
+    SendDtmf {
+        /// The leg.
+        leg: LegKey,
+        /// `0-9*#A-Da-dw`.
+        digits: String,
+    },
+    /// Close the leg; answered by [`MediaFact::Closed`].
+    Close {
+        /// The leg.
+        leg: LegKey,
+    },
+    /// Put a built-in participant into the room; answered by [`MediaFact::BuiltinReady`].
+    StartBuiltin {
+        /// The participant.
+        participant: ParticipantSid,
+        /// The room.
+        room: RoomSid,
+        /// Which one.
+        builtin: Builtin,
+    },
+    /// Begin to speak: the participant's track is subscribed to.
+    PlayBuiltin {
+        /// The participant.
+        participant: ParticipantSid,
+        /// The room.
+        room: RoomSid,
+    },
+    /// Take a built-in participant out.
+    StopBuiltin {
+        /// The participant.
+        participant: ParticipantSid,
+        /// The room.
+        room: RoomSid,
+    },
+}
+
+/// What a media thread has to tell.
+#[derive(Clone, Debug)]
+pub enum MediaFact {
+    /// The leg's sockets are open.
+    Opened {
+        /// The leg.
+        leg: LegKey,
+        /// The bound RTP address (RTCP is one port above).
+        rtp: SocketAddr,
+    },
+    /// No port could be had.
+    OpenFailed {
+        /// The leg.
+        leg: LegKey,
+        /// Why, for the operator.
+        why: String,
+    },
+    /// The first RTP packet of the locked source arrived.
+    SourceLocked {
+        /// The leg.
+        leg: LegKey,
+        /// The source.
+        source: SocketAddr,
+    },
+    /// The media timeout passed.
+    Silent {
+        /// The leg.
+        leg: LegKey,
+    },
+    /// A digit was received (RFC 4733), once per RTP timestamp.
+    Dtmf {
+        /// The leg.
+        leg: LegKey,
+        /// The event code, 0–16.
+        code: u8,
+        /// `0-9*#A-D`, `None` for flash and unknown events.
+        digit: Option<char>,
+    },
+    /// What the room had said is played out, or the bound has passed.
+    Drained {
+        /// The leg.
+        leg: LegKey,
+    },
+    /// The leg is closed; its final counters.
+    Closed {
+        /// The leg.
+        leg: LegKey,
+        /// The counters.
+        stats: LegStats,
+    },
+    /// A built-in participant can be heard from now on.
+    BuiltinReady {
+        /// The participant.
+        participant: ParticipantSid,
+        /// The room.
+        room: RoomSid,
+    },
+}
+
+/// Counters of one leg, from its opening to its end.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct LegStats {
+    /// RTP packets received from the locked source.
+    pub packets_in: u64,
+    /// RTP packets sent.
+    pub packets_out: u64,
+    /// Payload bytes received.
+    pub bytes_in: u64,
+    /// Payload bytes sent.
+    pub bytes_out: u64,
+    /// Packets that never came, by sequence number.
+    pub lost: u64,
+    /// Interarrival jitter, microseconds (RFC 3550 §6.4.1).
+    pub jitter_us: u64,
+    /// Packets dropped because they came from another source.
+    pub foreign: u64,
+    /// Digits received.
+    pub digits: u64,
+    /// Round trip by RTCP, microseconds, if known.
+    pub round_trip_us: Option<u64>,
+}

@@ -1,0 +1,133 @@
+//! Offer and answer of the SIP leg (RFC 3264), independent of the call's phase.
+
+use crate::{
+    Setup,
+    media::{Codec, Flowing, LegMedia},
+};
+use std::time::Duration;
+use trunkline_sdp::{AudioCodec, Direction, Error, Local, Negotiated, Session};
+
+/// Where offer and answer stand.
+#[derive(Clone, Debug)]
+pub(crate) enum Negotiation {
+    /// The far end has offered; it is ours to answer.
+    OfferReceived(Box<Session>),
+    /// The INVITE had no offer; it is ours to make.
+    OfferOwed,
+    /// We have offered in a 2xx; the answer comes in the ACK (RFC 3261 §13.2.1).
+    AnswerAwaited {
+        /// What we offered.
+        offer: Box<Session>,
+        /// Our side of it.
+        local: Local,
+    },
+    /// Both sides agree.
+    Settled(Local),
+}
+
+/// What the far end sent cannot be used: a status and a reason phrase for it.
+#[derive(Clone, Debug)]
+pub(crate) struct Unusable {
+    pub(crate) status: u16,
+    pub(crate) reason: String,
+}
+
+impl From<Error> for Unusable {
+    fn from(error: Error) -> Self {
+        let status = if matches!(error, Error::NoCommonCodec { .. }) { 488 } else { 400 };
+        Self { status, reason: if status == 488 { "Not Acceptable Here".into() } else { format!("Bad SDP: {error}") } }
+    }
+}
+
+/// The description to send and, once it is known, what media shall do.
+pub(crate) struct Step {
+    pub(crate) next: Negotiation,
+    pub(crate) sdp: String,
+    pub(crate) media: Option<LegMedia>,
+}
+
+impl Negotiation {
+    /// Takes the offer of an INVITE, if it has one. An offer that could never be answered is
+    /// refused here, before anybody in a room hears of the call.
+    pub(crate) fn begin(setup: &Setup) -> Result<Self, Unusable> {
+        let Some(bytes) = &setup.invite.offer else { return Ok(Self::OfferOwed) };
+        let offer = Session::parse(bytes)?;
+        trunkline_sdp::answer(&offer, &local(setup, 1, 1))?;
+        Ok(Self::OfferReceived(Box::new(offer)))
+    }
+
+    /// Answers the offer, or makes one, now that our port is known.
+    pub(crate) fn respond(self, setup: &Setup, port: u16) -> Result<Step, Unusable> {
+        let local = match &self {
+            Self::Settled(local) | Self::AnswerAwaited { local, .. } => {
+                Local { version: local.version.saturating_add(1), ..local.clone() }
+            }
+            Self::OfferReceived(_) | Self::OfferOwed => local(setup, port, 1),
+        };
+        match self {
+            Self::OfferReceived(offer) => answer(&offer, local),
+            Self::OfferOwed | Self::AnswerAwaited { .. } | Self::Settled(_) => {
+                let offer = trunkline_sdp::offer(&local);
+                let sdp = offer.print();
+                Ok(Step { next: Self::AnswerAwaited { offer: Box::new(offer), local }, sdp, media: None })
+            }
+        }
+    }
+
+    /// Answers a new offer in the middle of a call; `Err` leaves everything as it was.
+    pub(crate) fn reoffered(&self, offer: &[u8]) -> Result<Step, Unusable> {
+        let (Self::Settled(local) | Self::AnswerAwaited { local, .. }) = self else {
+            return Err(Unusable { status: 491, reason: "Request Pending".into() });
+        };
+        let local = Local { version: local.version.saturating_add(1), ..local.clone() };
+        answer(&Session::parse(offer)?, local)
+    }
+
+    /// Takes the answer to an offer of ours.
+    pub(crate) fn answered(&self, answer: &[u8]) -> Result<Option<(Self, LegMedia)>, Unusable> {
+        let Self::AnswerAwaited { offer, local } = self else { return Ok(None) };
+        let negotiated = trunkline_sdp::accept_answer(offer, &Session::parse(answer)?, local)?;
+        Ok(Some((Self::Settled(local.clone()), leg_media(&negotiated))))
+    }
+
+    /// Whether the far end still owes us an answer.
+    pub(crate) fn awaits_answer(&self) -> bool {
+        matches!(self, Self::AnswerAwaited { .. })
+    }
+}
+
+fn answer(offer: &Session, local: Local) -> Result<Step, Unusable> {
+    let (session, negotiated) = trunkline_sdp::answer(offer, &local)?;
+    Ok(Step { sdp: session.print(), media: Some(leg_media(&negotiated)), next: Negotiation::Settled(local) })
+}
+
+fn local(setup: &Setup, port: u16, version: u64) -> Local {
+    Local {
+        address: setup.media_advertised,
+        port,
+        session_id: setup.sdp_session_id,
+        version,
+        codecs: setup.codecs.clone(),
+        direction: Direction::SendRecv,
+        ptime_ms: 20,
+    }
+}
+
+fn leg_media(negotiated: &Negotiated) -> LegMedia {
+    LegMedia {
+        remote: negotiated.remote,
+        remote_rtcp: negotiated.remote_rtcp,
+        codec: match negotiated.codec {
+            AudioCodec::Pcmu => Codec::Pcmu,
+            AudioCodec::Pcma => Codec::Pcma,
+            AudioCodec::G722 => Codec::G722,
+        },
+        payload_type: negotiated.payload_type,
+        telephone_event: negotiated.telephone_event,
+        ptime: Duration::from_millis(negotiated.ptime_ms.into()),
+        flowing: Flowing {
+            send: negotiated.direction.sends() && negotiated.remote.is_some(),
+            receive: negotiated.direction.receives() && !negotiated.held,
+        },
+    }
+}

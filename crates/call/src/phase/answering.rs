@@ -1,0 +1,89 @@
+//! Somebody took the call: its record is being written, and the 200 leaves when it is durable.
+
+use super::{Active, Ending};
+use crate::{
+    Effect, Event, Facts, Moment, RoomCommand, RoomEvent, SipCommand,
+    call::Phase,
+    headers::{self, Carrier},
+    media::MediaPlan,
+    negotiation::Negotiation,
+};
+use std::collections::BTreeMap;
+use trunkline_types::{EndReason, Time};
+
+/// See the module.
+#[derive(Debug)]
+pub(crate) struct Answering {
+    pub(crate) negotiation: Negotiation,
+    pub(crate) port: u16,
+    pub(crate) deadline: Time,
+}
+
+impl Answering {
+    pub(crate) fn deadline(&self) -> Time {
+        self.deadline
+    }
+
+    pub(crate) fn handle(
+        self: Box<Self>,
+        event: Event,
+        facts: &mut Facts,
+        now: Time,
+        effects: &mut Vec<Effect>,
+    ) -> Phase {
+        let refusal = match event {
+            Event::Stored(Ok(())) => return self.answer(facts, now, effects),
+            Event::Stored(Err(why)) => {
+                facts.ended(EndReason::Resource, Some(503), format!("the call's record could not be written: {why}"), now);
+                Some((503, "Service Unavailable"))
+            }
+            Event::Cancelled | Event::ByeReceived { .. } => {
+                facts.ended(EndReason::Cancelled, Some(487), "the caller gave up while it rang".into(), now);
+                None
+            }
+            Event::Room(RoomEvent::Removed(reason)) => {
+                let text = "the room gave the call up before it was answered".into();
+                facts.ended(super::ending::reason_of_removal(reason), Some(480), text, now);
+                return Ending::unanswered_outside_room(Some((480, "Temporarily Unavailable")), true, facts, now, effects);
+            }
+            Event::ShutDown => {
+                facts.ended(EndReason::Shutdown, Some(503), "the server stops".into(), now);
+                Some((503, "Service Unavailable"))
+            }
+            Event::TimedOut if now >= self.deadline => {
+                facts.ended(EndReason::Resource, Some(503), "the call's record was not written in time".into(), now);
+                Some((503, "Service Unavailable"))
+            }
+            _ => return Phase::Answering(self),
+        };
+        Ending::unanswered(refusal, true, facts, now, effects)
+    }
+
+    fn answer(self: Box<Self>, facts: &mut Facts, now: Time, effects: &mut Vec<Effect>) -> Phase {
+        let step = match self.negotiation.respond(&facts.setup, self.port) {
+            Ok(step) => step,
+            Err(unusable) => {
+                facts.ended(EndReason::NoCommonCodec, Some(unusable.status), unusable.reason.clone(), now);
+                let refusal = Some((unusable.status, unusable.reason.as_str()));
+                return Ending::unanswered(refusal, true, facts, now, effects);
+            }
+        };
+        let active = BTreeMap::from([("sip.callStatus".to_owned(), "active".to_owned())]);
+        facts.set_attributes(&active, now);
+        let headers = headers::build(facts, Carrier::Answer, Ok(()), now);
+        effects.push(Effect::Sip(SipCommand::Answer { headers, sdp: step.sdp }));
+        if let Some(media) = step.media {
+            facts.record.codec = Some(media.codec);
+            effects.push(Effect::Media(MediaPlan::Negotiated { leg: facts.leg(), media }));
+        }
+        effects.push(Effect::Media(MediaPlan::Start {
+            leg: facts.leg(),
+            initial_timeout: facts.setup.media_timeout_initial,
+            timeout: facts.setup.media_timeout,
+        }));
+        effects.push(Effect::Room(RoomCommand::SetAttributes(active)));
+        effects.push(Effect::Announce(Moment::Answered, facts.snapshot()));
+        let deadline = now + facts.setup.max_call_duration;
+        Phase::Active(Box::new(Active { negotiation: step.next, port: self.port, deadline }))
+    }
+}

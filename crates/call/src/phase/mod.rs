@@ -1,0 +1,15 @@
+//! The phases of a call, one file each.
+
+mod active;
+mod answering;
+mod draining;
+mod ending;
+mod recording;
+mod ringing;
+
+pub(crate) use active::Active;
+pub(crate) use answering::Answering;
+pub(crate) use draining::Draining;
+pub(crate) use ending::{Ending, leave_room};
+pub(crate) use recording::Recording;
+pub(crate) use ringing::Ringing;

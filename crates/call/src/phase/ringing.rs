@@ -1,0 +1,136 @@
+//! 180 is out: the call joins its room, its media leg is opened, somebody may take it.
+
+use super::{Answering, Ending};
+use crate::{
+    Effect, Event, Facts, Moment, RoomCommand, RoomEvent, SipCommand,
+    call::Phase,
+    media::{MediaFact, MediaPlan},
+    negotiation::{Negotiation, Unusable},
+    record::CallStatus,
+};
+use trunkline_types::{EndReason, Time, policy::AnswerPolicy};
+
+/// See the module.
+#[derive(Debug)]
+pub(crate) struct Ringing {
+    negotiation: Negotiation,
+    leg: Leg,
+    /// Somebody's audio is subscribed.
+    audible: bool,
+    deadline: Time,
+}
+
+/// How far the media leg is.
+#[derive(Debug)]
+enum Leg {
+    /// The room is not joined yet.
+    Waiting,
+    /// Asked for.
+    Opening,
+    /// Open on this port.
+    Open(u16),
+}
+
+impl Ringing {
+    /// 180 first: nothing the room or the media threads do can delay it.
+    pub(crate) fn begin(facts: &mut Facts, now: Time, effects: &mut Vec<Effect>) -> Result<Phase, Unusable> {
+        let negotiation = Negotiation::begin(&facts.setup)?;
+        facts.record.ringing_at_ms = Some(now.unix_millis());
+        effects.push(Effect::Sip(SipCommand::Ring));
+        effects.push(Effect::Room(RoomCommand::Join {
+            room: facts.setup.room_name.clone(),
+            identity: facts.setup.identity.clone(),
+            name: facts.setup.name.clone(),
+            metadata: facts.setup.metadata.clone(),
+            attributes: facts.attribute_values(),
+        }));
+        let deadline = now + facts.setup.ringing_timeout;
+        Ok(Phase::Ringing(Box::new(Self { negotiation, leg: Leg::Waiting, audible: false, deadline })))
+    }
+
+    pub(crate) fn deadline(&self) -> Time {
+        self.deadline
+    }
+
+    pub(crate) fn handle(
+        mut self: Box<Self>,
+        event: Event,
+        facts: &mut Facts,
+        now: Time,
+        effects: &mut Vec<Effect>,
+    ) -> Phase {
+        match event {
+            Event::Room(RoomEvent::Joined { room, participant, identity }) => {
+                facts.joined(room.clone(), participant, identity);
+                effects.push(Effect::Announce(Moment::Ringing, facts.snapshot()));
+                effects.push(Effect::Media(MediaPlan::Open { leg: facts.leg(), room, local: facts.setup.media_local }));
+                self.leg = Leg::Opening;
+            }
+            Event::Room(RoomEvent::JoinFailed { why }) => {
+                return self.refuse(503, "Service Unavailable", EndReason::Resource, why, facts, now, effects);
+            }
+            Event::Room(RoomEvent::AudioSubscribed) => self.audible = true,
+            Event::Room(RoomEvent::Removed(reason)) => {
+                let reason = super::ending::reason_of_removal(reason);
+                let text = "the room gave the call up before anybody took it".into();
+                facts.ended(reason, Some(480), text, now);
+                return Ending::unanswered_outside_room(Some((480, "Temporarily Unavailable")), self.leg_opened(), facts, now, effects);
+            }
+            Event::Media(MediaFact::Opened { rtp, .. }) => {
+                self.leg = Leg::Open(rtp.port());
+                effects.push(Effect::Room(RoomCommand::Publish));
+            }
+            Event::Media(MediaFact::OpenFailed { why, .. }) => {
+                self.leg = Leg::Waiting;
+                return self.refuse(503, "Service Unavailable", EndReason::Resource, why, facts, now, effects);
+            }
+            Event::Media(MediaFact::Dtmf { .. }) => {}
+            Event::Cancelled | Event::ByeReceived { .. } => {
+                facts.ended(EndReason::Cancelled, Some(487), "the caller gave up while it rang".into(), now);
+                return Ending::unanswered(None, self.leg_opened(), facts, now, effects);
+            }
+            Event::TimedOut if now >= self.deadline => {
+                let status = facts.setup.no_answer_status;
+                let text = format!("nobody in the room took the call within {} s", facts.setup.ringing_timeout.as_secs());
+                return self.refuse(status, "Temporarily Unavailable", EndReason::RingingTimeout, text, facts, now, effects);
+            }
+            Event::ShutDown => {
+                let text = "the server stops".to_owned();
+                return self.refuse(503, "Service Unavailable", EndReason::Shutdown, text, facts, now, effects);
+            }
+            _ => {}
+        }
+        self.answer_if_due(facts, now, effects)
+    }
+
+    fn leg_opened(&self) -> bool {
+        !matches!(self.leg, Leg::Waiting)
+    }
+
+    #[expect(clippy::too_many_arguments, reason = "what a refusal says, to whom and when")]
+    fn refuse(
+        &self,
+        status: u16,
+        phrase: &str,
+        reason: EndReason,
+        text: String,
+        facts: &mut Facts,
+        now: Time,
+        effects: &mut Vec<Effect>,
+    ) -> Phase {
+        facts.ended(reason, Some(status), text, now);
+        Ending::unanswered(Some((status, phrase)), self.leg_opened(), facts, now, effects)
+    }
+
+    fn answer_if_due(self: Box<Self>, facts: &mut Facts, now: Time, effects: &mut Vec<Effect>) -> Phase {
+        let due = match facts.setup.answer_policy {
+            AnswerPolicy::Immediate => true,
+            AnswerPolicy::OnAudio => self.audible,
+        };
+        let (true, Leg::Open(port)) = (due, &self.leg) else { return Phase::Ringing(self) };
+        facts.record.status = CallStatus::Active;
+        facts.record.answered_at_ms = Some(now.unix_millis());
+        effects.push(Effect::Persist(facts.snapshot()));
+        Phase::Answering(Box::new(Answering { negotiation: self.negotiation, port: *port, deadline: self.deadline }))
+    }
+}

@@ -1,0 +1,2 @@
+//! The binary `trunkline`.
+fn main() {}

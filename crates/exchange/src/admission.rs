@@ -1,0 +1,193 @@
+//! From an INVITE to a call, a challenge, a refusal or silence.
+
+use crate::{
+    Exchange, Output,
+    exchange::Drain,
+    port::Level,
+    sip_side::{Admitted, RETRY_AFTER},
+};
+use trunkline_call::{Call, Invite, Setup};
+use trunkline_room::RoomSettings;
+use trunkline_routing::{CallFacts, Dispatch, Outcome, record::RoomConfig};
+use trunkline_sdp::AudioCodec;
+use trunkline_sip::{
+    InviteId, Message, Verdict,
+    flow::{Flow, Received},
+};
+use trunkline_types::{CallId, Time, TrunkId};
+
+impl Exchange {
+    /// Decides about an INVITE outside any dialog. Strangers are answered without state.
+    pub(crate) fn admit(&mut self, received: &Received, message: &Message, now: Time, outputs: &mut Vec<Output>) {
+        self.gauges.invites += 1;
+        if self.drain != Drain::No {
+            let headers = [("Retry-After".to_owned(), RETRY_AFTER.to_owned())];
+            return self.refuse(received, 503, "Service Unavailable", &headers, "draining", outputs);
+        }
+        let mut facts = CallFacts {
+            from: message.from().uri.user,
+            from_host: message.from().uri.host,
+            to: message.to().uri.user,
+            source: received.flow.remote.ip().to_canonical().to_string(),
+            authenticated: None,
+        };
+        let mut decision = self.directory.decide(&facts, &mut self.random);
+        if let Outcome::Challenge { trunk, realm, username, password } = &decision.outcome {
+            match self.challenger.verify(message, realm, username, password, now) {
+                Verdict::Accepted => {
+                    facts.authenticated = Some(trunk.clone());
+                    decision = self.directory.decide(&facts, &mut self.random);
+                }
+                verdict => {
+                    let realm = realm.clone();
+                    return self.challenge(received, &realm, verdict == Verdict::Stale, now, outputs);
+                }
+            }
+        }
+        match decision.outcome {
+            Outcome::Accept(dispatch) => {
+                let explanation = serde_json::to_value(&decision.explanation).unwrap_or_default();
+                let raw = Box::new(received.clone());
+                self.stack_handle(received, Some(Admitted::Call { dispatch, explanation, raw }), now, outputs);
+            }
+            Outcome::Challenge { realm, .. } => self.challenge(received, &realm, false, now, outputs),
+            Outcome::Refuse { status, reason, code, silent } => {
+                Self::log(Level::Warn, None, format!("INVITE refused: {}", decision.explanation.verdict), outputs);
+                *self.gauges.invite_errors.entry(code.into()).or_default() += 1;
+                if silent {
+                    return;
+                }
+                if status == 404 {
+                    // A known peer: with a transaction, so that a lost 404 is repeated.
+                    return self.stack_handle(received, Some(Admitted::Refusal { status, reason }), now, outputs);
+                }
+                outputs.extend(self.stack.refuse(received, status, &reason, &[]).map(Output::Send));
+            }
+        }
+    }
+
+    fn challenge(&mut self, received: &Received, realm: &str, stale: bool, now: Time, outputs: &mut Vec<Output>) {
+        let challenges = self.challenger.challenge(realm, stale, now);
+        let headers: Vec<_> = challenges.into_iter().map(|c| ("WWW-Authenticate".to_owned(), c)).collect();
+        self.refuse(received, 401, "Unauthorized", &headers, "unauthorized", outputs);
+    }
+
+    fn refuse(
+        &mut self,
+        received: &Received,
+        status: u16,
+        phrase: &str,
+        headers: &[(String, String)],
+        why: &str,
+        outputs: &mut Vec<Output>,
+    ) {
+        *self.gauges.invite_errors.entry(why.into()).or_default() += 1;
+        outputs.extend(self.stack.refuse(received, status, phrase, headers).map(Output::Send));
+    }
+
+    #[expect(clippy::too_many_arguments, reason = "an INVITE, the decision about it, and where it came from")]
+    pub(crate) fn begin_call(
+        &mut self,
+        invite: InviteId,
+        message: &Message,
+        flow: &Flow,
+        dispatch: Dispatch,
+        explanation: serde_json::Value,
+        raw: &Received,
+        now: Time,
+        outputs: &mut Vec<Output>,
+    ) {
+        let id = CallId::random(&mut self.random);
+        let settings = room_settings(dispatch.rule.room_config.as_ref());
+        let setup = self.setup(id.clone(), message, flow, dispatch, explanation);
+        let mut effects = Vec::new();
+        let Some(call) = Call::arrive(setup, now, &mut effects) else {
+            // Its effects refuse the INVITE; there is no call to carry them out for.
+            for effect in effects {
+                if let trunkline_call::Effect::Sip(trunkline_call::SipCommand::Reject { status, reason, .. }) = effect {
+                    let mut actions = Vec::new();
+                    self.stack.reject(&invite, id.as_str(), status, &reason, &[], now, &mut actions);
+                    self.sip_actions(actions, None, now, outputs);
+                    *self.gauges.invite_errors.entry("sdp".into()).or_default() += 1;
+                }
+            }
+            return;
+        };
+        self.calls.insert(id.clone(), call, invite, settings);
+        self.trace(&id, false, flow, &raw.raw, raw.at, outputs);
+        self.call_effects(&id, effects, now, outputs);
+    }
+
+    fn setup(&mut self, id: CallId, message: &Message, flow: &Flow, dispatch: Dispatch, explanation: serde_json::Value) -> Setup {
+        let trunk = dispatch.trunk.unwrap_or_default();
+        let options = dispatch.options;
+        let media_timeout = dispatch.media.media_timeout.filter(|t| !t.is_zero());
+        let codecs = codecs(&dispatch.media);
+        let local = flow.local.ip();
+        Setup {
+            call_id: id,
+            invite: Invite {
+                call_id: message.call_id().to_owned(),
+                remote_tag: message.from().tag.unwrap_or_default(),
+                from: message.from().uri.user,
+                to: message.to().uri.user,
+                headers: message.headers(),
+                offer: message.sdp(),
+                transport: flow.protocol.as_str(),
+                source: flow.remote,
+            },
+            trunk_id: if trunk.id.is_empty() { TrunkId::default() } else { trunk.id },
+            rule_id: dispatch.rule.id,
+            room_name: dispatch.room_name,
+            identity: dispatch.identity,
+            name: dispatch.name,
+            metadata: dispatch.metadata,
+            attributes: dispatch.attributes,
+            hidden: dispatch.hidden,
+            include_headers: trunk.include_headers,
+            headers_to_attributes: trunk.headers_to_attributes,
+            attributes_to_headers: trunk.attributes_to_headers,
+            answer_headers: trunk.headers,
+            answer_policy: options.answer_policy.unwrap_or_default(),
+            ringing_timeout: dispatch.ringing_timeout,
+            max_call_duration: dispatch.max_call_duration,
+            media_timeout_initial: self.config.media_timeout_initial,
+            media_timeout: media_timeout.unwrap_or(self.config.media_timeout),
+            no_answer_status: options.no_answer_status.unwrap_or(480),
+            headers_on_200_to_bye: options.headers_on_200_to_bye.unwrap_or(false),
+            drain: std::time::Duration::from_millis(options.drain_ms.unwrap_or(0).into()),
+            codecs,
+            media_local: local,
+            media_advertised: self.config.media_advertised.filter(|a| a.is_ipv4() == local.is_ipv4()).unwrap_or(local),
+            sdp_session_id: self.random.u64() >> 12,
+            explanation,
+        }
+    }
+}
+
+fn room_settings(config: Option<&RoomConfig>) -> RoomSettings {
+    let Some(config) = config else { return RoomSettings::default() };
+    RoomSettings {
+        empty_timeout: config.empty_timeout,
+        departure_timeout: config.departure_timeout,
+        max_participants: config.max_participants,
+        metadata: config.metadata.clone(),
+        agents: config.agents.iter().map(|a| (a.agent_name.clone(), a.metadata.clone())).collect(),
+    }
+}
+
+/// The codecs of a call: wideband first, then μ-law, then A-law, unless the trunk or rule lists
+/// its own.
+fn codecs(media: &trunkline_routing::record::MediaConfig) -> Vec<AudioCodec> {
+    let all = [("G722", AudioCodec::G722), ("PCMU", AudioCodec::Pcmu), ("PCMA", AudioCodec::Pcma)];
+    let listed: Vec<_> = media
+        .codecs
+        .iter()
+        .filter_map(|wanted| all.iter().find(|(name, _)| wanted.name.eq_ignore_ascii_case(name)).map(|(_, c)| *c))
+        .collect();
+    if media.only_listed_codecs && !listed.is_empty() {
+        return listed;
+    }
+    let rest = all.iter().map(|(_, codec)| *codec).filter(|codec| !listed.contains(codec));
+    listed.iter().copied().chain(rest).collect()
+}

@@ -1,0 +1,126 @@
+//! What an API client can ask of the exchange, and what it is told.
+
+use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
+pub use trunkline_call::record::{CallRecord, LadderEntry};
+use trunkline_room::{ParticipantInfo, ParticipantPatch, RoomInfo, RoomSettings};
+use trunkline_routing::{
+    CallFacts, Explanation,
+    patch::{DispatchRulePatch, InboundTrunkPatch, ListFilter, OutboundTrunkPatch, Update},
+    record::{DispatchRule, InboundTrunk, Options, OutboundTrunk},
+};
+use trunkline_types::{RuleId, TrunkId};
+
+/// An API request whose caller waits for the [`Reply`]. Numbers are drawn by the shell.
+pub type RequestId = u64;
+
+/// Whose options.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum OptionsKey {
+    /// A trunk's.
+    Trunk(TrunkId),
+    /// A rule's.
+    Rule(RuleId),
+}
+
+/// A request.
+#[derive(Clone, Debug)]
+#[expect(missing_docs, reason = "each is the LiveKit method of the same name")]
+pub enum Command {
+    CreateInboundTrunk(Box<InboundTrunk>),
+    UpdateInboundTrunk(TrunkId, Update<InboundTrunk, InboundTrunkPatch>),
+    GetInboundTrunk(TrunkId),
+    ListInboundTrunks(ListFilter),
+    CreateOutboundTrunk(Box<OutboundTrunk>),
+    UpdateOutboundTrunk(TrunkId, Update<OutboundTrunk, OutboundTrunkPatch>),
+    GetOutboundTrunk(TrunkId),
+    ListOutboundTrunks(ListFilter),
+    DeleteTrunk(TrunkId),
+    CreateRule(Box<DispatchRule>),
+    UpdateRule(RuleId, Update<DispatchRule, DispatchRulePatch>),
+    ListRules(ListFilter),
+    DeleteRule(RuleId),
+    GetOptions(OptionsKey),
+    SetOptions(OptionsKey, Options),
+    CreateRoom(String, RoomSettings),
+    ListRooms(Vec<String>),
+    DeleteRoom(String),
+    ListParticipants(String),
+    GetParticipant { room: String, identity: String },
+    RemoveParticipant { room: String, identity: String },
+    UpdateParticipant { room: String, identity: String, patch: ParticipantPatch },
+    UpdateRoomMetadata { room: String, metadata: String },
+    /// Which trunk and rule a call would take, and why not the others.
+    Explain(CallFacts),
+    /// The running calls.
+    LiveCalls,
+    /// The numbers behind `/metrics`.
+    Gauges,
+}
+
+/// Figures of the running machine.
+#[derive(Clone, Debug, Default, Serialize)]
+#[expect(missing_docs, reason = "the names say it; see the /metrics page for the help texts")]
+pub struct Gauges {
+    pub calls_active: u64,
+    pub rooms: u64,
+    pub participants: u64,
+    pub invites_raw: u64,
+    pub invites: u64,
+    pub invites_accepted: u64,
+    /// By termination reason.
+    pub invite_errors: BTreeMap<String, u64>,
+    /// By end reason.
+    pub calls_terminated: BTreeMap<String, u64>,
+    pub call_panics: u64,
+    pub draining: bool,
+}
+
+/// What was asked for.
+#[derive(Clone, Debug)]
+#[expect(missing_docs, reason = "each is what the command of that name answers")]
+pub enum Reply {
+    InboundTrunk(Box<InboundTrunk>),
+    InboundTrunks(Vec<InboundTrunk>),
+    OutboundTrunk(Box<OutboundTrunk>),
+    OutboundTrunks(Vec<OutboundTrunk>),
+    /// `DeleteSIPTrunk` answers a record that holds the id alone.
+    Deleted(TrunkId),
+    Rule(Box<DispatchRule>),
+    Rules(Vec<DispatchRule>),
+    Options(Options),
+    Room(RoomInfo),
+    Rooms(Vec<RoomInfo>),
+    Participant(ParticipantInfo),
+    Participants(Vec<ParticipantInfo>),
+    Explanation(Box<Explanation>),
+    Calls(Vec<CallRecord>),
+    Gauges(Box<Gauges>),
+    Done,
+}
+
+/// Twirp's error codes, as far as the exchange gives them.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+#[expect(missing_docs, reason = "the names are Twirp's")]
+pub enum Code {
+    InvalidArgument,
+    NotFound,
+    AlreadyExists,
+    FailedPrecondition,
+    ResourceExhausted,
+    Unimplemented,
+    Unavailable,
+    Internal,
+}
+
+/// Why a request failed: a Twirp code and a text that names the culprit and the cure.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{message}")]
+pub struct ApiError {
+    /// The code.
+    pub code: Code,
+    /// The text.
+    pub message: String,
+}

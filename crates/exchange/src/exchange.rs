@@ -1,0 +1,150 @@
+//! The machine itself: its parts, and which part takes which input.
+
+use crate::{
+    Config, Input, Output,
+    builtins::Builtins,
+    calls::Calls,
+    command::Gauges,
+    pending::Pending,
+    port::{Level, LogLine},
+};
+use std::collections::VecDeque;
+use trunkline_call::{Event, media::MediaFact};
+use trunkline_room::Rooms;
+use trunkline_routing::Directory;
+use trunkline_sip::{Challenger, Stack};
+use trunkline_types::{CallId, Random, Time};
+
+/// See the crate.
+pub struct Exchange {
+    pub(crate) config: Config,
+    pub(crate) random: Random,
+    pub(crate) stack: Stack,
+    pub(crate) challenger: Challenger,
+    pub(crate) directory: Directory,
+    pub(crate) rooms: Rooms,
+    pub(crate) calls: Calls,
+    pub(crate) builtins: Builtins,
+    pub(crate) pending: Pending,
+    /// Events for calls, in the order in which they arose while an input was applied.
+    pub(crate) events: VecDeque<(CallId, Event)>,
+    pub(crate) gauges: Gauges,
+    pub(crate) drain: Drain,
+}
+
+/// Whether the exchange takes calls.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Drain {
+    No,
+    /// Running calls end at this time.
+    Until(Time),
+    /// No call is left, and it has been said.
+    Done,
+}
+
+impl Exchange {
+    /// A machine with a directory loaded from the store.
+    pub fn new(config: Config, directory: Directory, mut random: Random) -> Self {
+        let challenger = Challenger::new(config.routing.secret);
+        let stack = Stack::new(config.stack.clone(), random.fork());
+        let rooms = Rooms::new(config.rooms.clone(), random.fork());
+        Self {
+            config,
+            stack,
+            challenger,
+            directory,
+            rooms,
+            calls: Calls::default(),
+            builtins: Builtins::default(),
+            pending: Pending::default(),
+            events: VecDeque::new(),
+            gauges: Gauges::default(),
+            drain: Drain::No,
+            random,
+        }
+    }
+
+    /// Applies one input. Drain `outputs` before the next one.
+    pub fn handle(&mut self, input: Input, now: Time, outputs: &mut Vec<Output>) {
+        match input {
+            Input::Sip(received) => self.sip_received(*received, now, outputs),
+            Input::Closed(flow) => self.flow_closed(&flow, now, outputs),
+            Input::Api(request, command) => self.command(request, *command, now, outputs),
+            Input::Media(fact) => self.media_fact(fact, now, outputs),
+            Input::Stored(record, result) => self.stored(record, result, outputs),
+            Input::Tick => self.tick(now, outputs),
+            Input::Drain(deadline) => self.drain = Drain::Until(deadline),
+        }
+        self.settle(now, outputs);
+    }
+
+    /// When to call again with [`Input::Tick`].
+    pub fn poll_timeout(&self) -> Option<Time> {
+        let drain = match self.drain {
+            Drain::Until(deadline) if !self.calls.is_empty() => Some(deadline),
+            _ => None,
+        };
+        [self.stack.poll_timeout(), self.rooms.poll_timeout(), self.calls.poll_timeout(), drain]
+            .into_iter()
+            .flatten()
+            .min()
+    }
+
+    /// Whether nothing is left: no call, no room, no transaction, no timer. For tests.
+    pub fn is_quiet(&self) -> bool {
+        self.calls.is_empty() && self.poll_timeout().is_none() && self.pending.is_empty()
+    }
+
+    fn tick(&mut self, now: Time, outputs: &mut Vec<Output>) {
+        let mut actions = Vec::new();
+        self.stack.handle_timeout(now, &mut actions);
+        self.sip_actions(actions, None, now, outputs);
+        let mut events = Vec::new();
+        self.rooms.handle_timeout(now, &mut events);
+        self.room_events(events, now, outputs);
+        for call in self.calls.due(now) {
+            self.events.push_back((call, Event::TimedOut));
+        }
+        if let Drain::Until(deadline) = self.drain
+            && now >= deadline
+        {
+            for call in self.calls.ids() {
+                self.events.push_back((call, Event::ShutDown));
+            }
+            // What is still ending does so by its own timers.
+            self.drain = Drain::Until(Time { nanos: u64::MAX, ..now });
+        }
+    }
+
+    /// Hands out the events that have arisen until none is left.
+    fn settle(&mut self, now: Time, outputs: &mut Vec<Output>) {
+        while let Some((call, event)) = self.events.pop_front() {
+            self.call_event(&call, event, now, outputs);
+        }
+        if matches!(self.drain, Drain::Until(_)) && self.calls.is_empty() {
+            self.drain = Drain::Done;
+            outputs.push(Output::Drained);
+        }
+    }
+
+    fn media_fact(&mut self, fact: MediaFact, now: Time, outputs: &mut Vec<Output>) {
+        let call = match &fact {
+            MediaFact::Opened { leg, .. }
+            | MediaFact::OpenFailed { leg, .. }
+            | MediaFact::SourceLocked { leg, .. }
+            | MediaFact::Silent { leg }
+            | MediaFact::Dtmf { leg, .. }
+            | MediaFact::Drained { leg }
+            | MediaFact::Closed { leg, .. } => leg.call.clone(),
+            MediaFact::BuiltinReady { participant, room } => {
+                let (participant, room) = (participant.clone(), room.clone());
+                return self.builtin_ready(&participant, &room, now, outputs);
+            }
+        };
+        self.events.push_back((call, Event::Media(fact)));
+    }
+
+    pub(crate) fn log(level: Level, call: Option<&CallId>, text: impl Into<String>, outputs: &mut Vec<Output>) {
+        outputs.push(Output::Log(LogLine { level, call: call.cloned(), text: text.into() }));
+    }
+}

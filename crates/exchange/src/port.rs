@@ -1,0 +1,103 @@
+//! Everything that goes into the exchange and everything that comes out of it.
+
+use crate::command::{ApiError, Command, OptionsKey, Reply, RequestId};
+use trunkline_call::{
+    media::{MediaFact, MediaPlan},
+    record::{CallRecord, LadderEntry},
+};
+use trunkline_room::{ParticipantInfo, RoomInfo};
+use trunkline_routing::record::{DispatchRule, InboundTrunk, Options, OutboundTrunk};
+use trunkline_sip::flow::{Flow, Received, Transmit};
+use trunkline_types::{CallId, RuleId, Time, TrunkId};
+
+/// A write that the exchange waits for; numbered by the exchange.
+pub type RecordId = u64;
+
+/// What happened outside.
+#[derive(Debug)]
+pub enum Input {
+    /// A SIP message arrived.
+    Sip(Box<Received>),
+    /// A stream connection is gone, or a send on it failed.
+    Closed(Flow),
+    /// An API request.
+    Api(RequestId, Box<Command>),
+    /// A media thread reports.
+    Media(MediaFact),
+    /// A write is durable, or failed with this text.
+    Stored(RecordId, Result<(), String>),
+    /// The time of [`Exchange::poll_timeout`](crate::Exchange::poll_timeout) has come.
+    Tick,
+    /// Stop taking calls; end what still runs at the given time.
+    Drain(Time),
+}
+
+/// What the shell shall do.
+#[derive(Debug)]
+pub enum Output {
+    /// Put a message on the wire.
+    Send(Transmit),
+    /// Tell the media threads.
+    Media(MediaPlan),
+    /// Answer an API request.
+    Reply(RequestId, Result<Reply, ApiError>),
+    /// Write durably and answer with [`Input::Stored`].
+    Persist(RecordId, Box<Record>),
+    /// Post a webhook; those of one room in order.
+    Notify(Box<Webhook>),
+    /// Append to a call's ladder; may be shed.
+    Trace(CallId, Box<LadderEntry>),
+    /// A line for the log.
+    Log(LogLine),
+    /// The drain is done: no call is left.
+    Drained,
+}
+
+/// A record to write.
+#[derive(Clone, Debug)]
+#[expect(missing_docs, reason = "the variants name the record")]
+pub enum Record {
+    PutInboundTrunk(InboundTrunk),
+    PutOutboundTrunk(OutboundTrunk),
+    DeleteTrunk(TrunkId),
+    PutRule(DispatchRule),
+    DeleteRule(RuleId),
+    PutOptions(OptionsKey, Options),
+    PutCall(CallRecord),
+}
+
+/// A webhook event, before it is signed. Room and participant are as they were at that moment.
+#[derive(Clone, Debug)]
+pub struct Webhook {
+    /// `room_started`, `participant_joined`, `participant_left`, `room_finished`,
+    /// `sip_call_ringing`, `sip_call_answered`, `sip_call_ended`.
+    pub event: &'static str,
+    /// When.
+    pub at: Time,
+    /// The room.
+    pub room: Option<RoomInfo>,
+    /// The participant.
+    pub participant: Option<ParticipantInfo>,
+    /// The call, for the events of our own.
+    pub call: Option<CallRecord>,
+}
+
+/// How loud a [`LogLine`] is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[expect(missing_docs, reason = "the usual levels")]
+pub enum Level {
+    Info,
+    Warn,
+    Error,
+}
+
+/// A fact for the log. The text holds no number, address or header value.
+#[derive(Clone, Debug)]
+pub struct LogLine {
+    /// How loud.
+    pub level: Level,
+    /// The call, if there is one.
+    pub call: Option<CallId>,
+    /// The text.
+    pub text: String,
+}

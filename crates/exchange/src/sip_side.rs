@@ -1,0 +1,186 @@
+//! Messages in, the stack's events to the calls, messages out.
+
+use crate::{
+    Exchange, Output,
+    exchange::Drain,
+    trace::call_id_of,
+};
+use trunkline_call::Event as CallEvent;
+use trunkline_routing::Dispatch;
+use trunkline_sip::{
+    Action, DialogId, Event, Message, RequestId,
+    flow::{Flow, Received},
+};
+use trunkline_types::{CallId, Time};
+
+/// What 503 asks the far end to wait, seconds.
+pub(crate) const RETRY_AFTER: &str = "10";
+
+impl Exchange {
+    pub(crate) fn sip_received(&mut self, received: Received, now: Time, outputs: &mut Vec<Output>) {
+        let Ok(message) = &received.message else { return };
+        let message = message.clone();
+        if message.is_request() && message.method() == "INVITE" {
+            self.gauges.invites_raw += 1;
+        }
+        if let Some(call) = self.calls.by_sip_call_id.get(message.call_id()).cloned() {
+            self.trace(&call, false, &received.flow, &received.raw, received.at, outputs);
+        }
+        let is_new = message.is_request() && message.method() != "ACK" && !self.stack.knows(&received);
+        if is_new && message.method() == "INVITE" && message.to().tag.is_none() {
+            return self.admit(&received, &message, now, outputs);
+        }
+        let stranger = is_new && !self.directory.is_known_source(&received.flow.remote.ip().to_string());
+        if stranger && self.config.routing.strangers == trunkline_routing::Strangers::Silent {
+            return;
+        }
+        self.stack_handle(&received, None, now, outputs);
+    }
+
+    pub(crate) fn stack_handle(
+        &mut self,
+        received: &Received,
+        admitted: Option<Admitted>,
+        now: Time,
+        outputs: &mut Vec<Output>,
+    ) {
+        let mut actions = Vec::new();
+        self.stack.handle(received, now, &mut actions);
+        self.sip_actions(actions, admitted, now, outputs);
+    }
+
+    pub(crate) fn flow_closed(&mut self, flow: &Flow, now: Time, outputs: &mut Vec<Output>) {
+        let mut actions = Vec::new();
+        self.stack.handle_closed(flow, now, &mut actions);
+        self.sip_actions(actions, None, now, outputs);
+    }
+
+    /// Carries out what the stack wants. `admitted` is the decision about the INVITE it was given.
+    pub(crate) fn sip_actions(
+        &mut self,
+        actions: Vec<Action>,
+        mut admitted: Option<Admitted>,
+        now: Time,
+        outputs: &mut Vec<Output>,
+    ) {
+        for action in actions {
+            match action {
+                Action::Send(transmit) => {
+                    let call = call_id_of(&transmit.bytes).and_then(|id| self.calls.by_sip_call_id.get(id)).cloned();
+                    if let Some(call) = call {
+                        self.trace(&call, true, &transmit.flow, &transmit.bytes, now, outputs);
+                    }
+                    outputs.push(Output::Send(transmit));
+                }
+                Action::Event(event) => self.sip_event(event, admitted.take(), now, outputs),
+            }
+        }
+    }
+
+    fn sip_event(&mut self, event: Event, admitted: Option<Admitted>, now: Time, outputs: &mut Vec<Output>) {
+        match event {
+            Event::Invite { invite, message, flow } => match admitted {
+                Some(Admitted::Call { dispatch, explanation, raw }) => {
+                    self.begin_call(invite, &message, &flow, *dispatch, explanation, &raw, now, outputs);
+                }
+                Some(Admitted::Refusal { status, reason }) => {
+                    let (tag, mut actions) = (self.random.id(CallId::PREFIX), Vec::new());
+                    self.stack.reject(&invite, &tag, status, &reason, &[], now, &mut actions);
+                    self.sip_actions(actions, None, now, outputs);
+                }
+                None => {
+                    let (tag, mut actions) = (self.random.id(CallId::PREFIX), Vec::new());
+                    self.stack.reject(&invite, &tag, 403, "Forbidden", &[], now, &mut actions);
+                    self.sip_actions(actions, None, now, outputs);
+                }
+            },
+            Event::Reinvite { invite, dialog, message, flow } => match self.calls.by_dialog.get(&dialog).cloned() {
+                Some(call) => {
+                    self.calls.by_invite.insert(invite.clone(), call.clone());
+                    if let Some(entry) = self.calls.get_mut(&call) {
+                        entry.reinvite = Some(invite);
+                    }
+                    let event = CallEvent::ReinviteReceived { sdp: message.sdp(), source: flow.remote };
+                    self.events.push_back((call, event));
+                }
+                None => {
+                    let mut actions = Vec::new();
+                    let gone = "Call/Transaction Does Not Exist";
+                    self.stack.reject(&invite, &dialog.local_tag, 481, gone, &[], now, &mut actions);
+                    self.sip_actions(actions, None, now, outputs);
+                }
+            },
+            Event::Request { request, dialog, message, .. } => {
+                self.request_received(&request, dialog.as_ref(), &message, now, outputs);
+            }
+            Event::Cancelled { invite } => {
+                if let Some(call) = self.calls.by_invite.get(&invite).cloned() {
+                    self.events.push_back((call, CallEvent::Cancelled));
+                }
+            }
+            Event::Acked { dialog, message } => self.dialog_event(&dialog, CallEvent::Acked { sdp: message.sdp() }),
+            Event::NeverAcked { dialog } => self.dialog_event(&dialog, CallEvent::NeverAcked),
+            Event::Response { client, message, .. } => {
+                // A provisional answer decides nothing.
+                if let Some(status) = message.status().filter(|s| *s >= 200)
+                    && let Some(call) = self.calls.by_client.remove(&client)
+                {
+                    self.events.push_back((call, CallEvent::ByeAnswered { status }));
+                }
+            }
+            Event::Failed { client, why, .. } => {
+                if let Some(call) = self.calls.by_client.remove(&client) {
+                    self.events.push_back((call, CallEvent::ByeFailed { why }));
+                }
+            }
+        }
+    }
+
+    fn dialog_event(&mut self, dialog: &DialogId, event: CallEvent) {
+        if let Some(call) = self.calls.by_dialog.get(dialog) {
+            self.events.push_back((call.clone(), event));
+        }
+    }
+
+    fn request_received(
+        &mut self,
+        request: &RequestId,
+        dialog: Option<&DialogId>,
+        message: &Message,
+        now: Time,
+        outputs: &mut Vec<Output>,
+    ) {
+        let call = dialog.and_then(|d| self.calls.by_dialog.get(d)).cloned();
+        if let (Some(call), "BYE") = (&call, message.method())
+            && let Some(entry) = self.calls.get_mut(call)
+        {
+            entry.bye = Some(request.clone());
+            self.events.push_back((call.clone(), CallEvent::ByeReceived { reason: message.header("Reason") }));
+            return;
+        }
+        let mut actions = Vec::new();
+        match message.method() {
+            "BYE" => self.stack.respond(request, 200, "OK", &[], None, now, &mut actions),
+            "OPTIONS" if self.drain != Drain::No => {
+                let headers = [("Retry-After".to_owned(), RETRY_AFTER.to_owned())];
+                self.stack.respond(request, 503, "Service Unavailable", &headers, None, now, &mut actions);
+            }
+            "OPTIONS" => self.stack.respond(request, 200, "OK", &[], None, now, &mut actions),
+            _ => self.stack.respond(request, 405, "Method Not Allowed", &[], None, now, &mut actions),
+        }
+        self.sip_actions(actions, None, now, outputs);
+    }
+}
+
+/// What admission decided about an INVITE before the stack took it.
+pub(crate) enum Admitted {
+    /// A call.
+    Call {
+        dispatch: Box<Dispatch>,
+        explanation: serde_json::Value,
+        /// The INVITE's bytes and arrival, for the ladder.
+        raw: Box<Received>,
+    },
+    /// A refusal with a transaction, for peers that are known.
+    Refusal { status: u16, reason: String },
+}

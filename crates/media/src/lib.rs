@@ -1,0 +1,1 @@
+//! Media threads: RTP sockets, built-in participants.

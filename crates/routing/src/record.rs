@@ -1,0 +1,258 @@
+//! Trunks, dispatch rules and our own options, as they are stored: every field of LiveKit's
+//! records, and nothing interpreted that LiveKit does not interpret.
+
+use serde::{Deserialize, Serialize};
+use std::{collections::BTreeMap, time::Duration};
+pub use trunkline_types::policy::{AnswerPolicy, IncludeHeaders};
+use trunkline_types::{RuleId, TrunkId};
+
+/// LiveKit's `SIPMediaEncryption`.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "SCREAMING_SNAKE_CASE")]
+pub enum MediaEncryption {
+    /// Plain RTP.
+    #[default]
+    SipMediaEncryptDisable,
+    /// SRTP when the peer offers it.
+    SipMediaEncryptAllow,
+    /// SRTP or no call.
+    SipMediaEncryptRequire,
+}
+
+/// A codec of `SIPMediaConfig`.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct MediaCodec {
+    /// Its name, without white space or `/`.
+    pub name: String,
+    /// Its clock rate; 0 for the usual one.
+    pub rate: u32,
+}
+
+/// LiveKit's `SIPMediaConfig`.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct MediaConfig {
+    /// Use the listed codecs and no other.
+    pub only_listed_codecs: bool,
+    /// Codecs.
+    pub codecs: Vec<MediaCodec>,
+    /// Encryption, if stated.
+    pub encryption: Option<MediaEncryption>,
+    /// At most 10 min; `None` or zero for the default.
+    pub media_timeout: Option<Duration>,
+}
+
+/// LiveKit's `SIPInboundTrunkInfo`.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct InboundTrunk {
+    /// `ST_…`, empty until stored.
+    pub id: TrunkId,
+    /// A name for people.
+    pub name: String,
+    /// Free text, never interpreted.
+    pub metadata: String,
+    /// Numbers called; empty for any.
+    pub numbers: Vec<String>,
+    /// Source addresses, networks (CIDR) or host names; empty for any.
+    pub allowed_addresses: Vec<String>,
+    /// Callers; empty for any.
+    pub allowed_numbers: Vec<String>,
+    /// Digest user; with a password or not at all.
+    pub auth_username: String,
+    /// Digest password.
+    pub auth_password: String,
+    /// Digest realm; empty for `trunkline`.
+    pub auth_realm: String,
+    /// Headers of the 200 OK.
+    pub headers: BTreeMap<String, String>,
+    /// Header name → attribute name.
+    pub headers_to_attributes: BTreeMap<String, String>,
+    /// Attribute name → header name.
+    pub attributes_to_headers: BTreeMap<String, String>,
+    /// Which headers become `sip.h.*`.
+    pub include_headers: IncludeHeaders,
+    /// How long to ring; `None` or zero for 3 min.
+    pub ringing_timeout: Option<Duration>,
+    /// The SIP status of a call that nobody took in time; 0 for the default.
+    pub ringing_timeout_status: u16,
+    /// How long a call may last; `None` or zero for 24 h.
+    pub max_call_duration: Option<Duration>,
+    /// Accepted and ignored.
+    pub krisp_enabled: bool,
+    /// The deprecated field, folded into `media`.
+    pub media_encryption: MediaEncryption,
+    /// Media, if stated.
+    pub media: Option<MediaConfig>,
+    /// Unix milliseconds.
+    pub created_at_ms: i64,
+    /// Unix milliseconds.
+    pub updated_at_ms: i64,
+}
+
+/// LiveKit's `SIPOutboundTrunkInfo`: stored whole; calls out come with a later release.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct OutboundTrunk {
+    /// `ST_…`, empty until stored.
+    pub id: TrunkId,
+    /// A name for people.
+    pub name: String,
+    /// Free text, never interpreted.
+    pub metadata: String,
+    /// `host[:port]`.
+    pub address: String,
+    /// ISO 3166-1 alpha-2.
+    pub destination_country: String,
+    /// LiveKit's `SIPTransport` number: 0 auto, 1 UDP, 2 TCP, 3 TLS.
+    pub transport: i32,
+    /// Numbers calls originate from.
+    pub numbers: Vec<String>,
+    /// Digest user.
+    pub auth_username: String,
+    /// Digest password.
+    pub auth_password: String,
+    /// Headers of the INVITE.
+    pub headers: BTreeMap<String, String>,
+    /// Header name → attribute name.
+    pub headers_to_attributes: BTreeMap<String, String>,
+    /// Attribute name → header name.
+    pub attributes_to_headers: BTreeMap<String, String>,
+    /// Which headers become `sip.h.*`.
+    pub include_headers: IncludeHeaders,
+    /// Host of the From URI.
+    pub from_host: String,
+    /// The deprecated field, folded into `media`.
+    pub media_encryption: MediaEncryption,
+    /// Media, if stated.
+    pub media: Option<MediaConfig>,
+    /// Unix milliseconds.
+    pub created_at_ms: i64,
+    /// Unix milliseconds.
+    pub updated_at_ms: i64,
+}
+
+/// The `rule` of a dispatch rule.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Rule {
+    /// All callers into one room.
+    Direct {
+        /// The room.
+        room_name: String,
+        /// Digits the caller must enter; empty for none.
+        pin: String,
+    },
+    /// A room per caller.
+    Individual {
+        /// What the room's name begins with.
+        room_prefix: String,
+        /// Digits the caller must enter; empty for none.
+        pin: String,
+        /// Leave the random suffix away.
+        no_randomness: bool,
+    },
+    /// A room per number called.
+    Callee {
+        /// What the room's name begins with.
+        room_prefix: String,
+        /// Digits the caller must enter; empty for none.
+        pin: String,
+        /// Add a random suffix.
+        randomize: bool,
+    },
+}
+
+impl Rule {
+    /// The pin, empty for none.
+    pub fn pin(&self) -> &str {
+        match self {
+            Self::Direct { pin, .. } | Self::Individual { pin, .. } | Self::Callee { pin, .. } => pin,
+        }
+    }
+}
+
+/// LiveKit's `RoomAgentDispatch`.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct AgentDispatch {
+    /// Whom to dispatch.
+    pub agent_name: String,
+    /// Handed to the agent.
+    pub metadata: String,
+}
+
+/// The fields of LiveKit's `RoomConfiguration` that a room without WebRTC uses; the whole message
+/// is kept beside them in [`DispatchRule::room_config_proto`].
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct RoomConfig {
+    /// A name for the configuration.
+    pub name: String,
+    /// Seconds an untouched room stays; 0 for the default.
+    pub empty_timeout: u32,
+    /// Seconds a room stays after the last one left; 0 for the default.
+    pub departure_timeout: u32,
+    /// 0 for no limit.
+    pub max_participants: u32,
+    /// The room's metadata.
+    pub metadata: String,
+    /// Agents to dispatch when the room is first created.
+    pub agents: Vec<AgentDispatch>,
+}
+
+/// LiveKit's `SIPDispatchRuleInfo`.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct DispatchRule {
+    /// `SDR_…`, empty until stored.
+    pub id: RuleId,
+    /// A name for people.
+    pub name: String,
+    /// Becomes the participant's metadata.
+    pub metadata: String,
+    /// What to do; `None` is refused on creation.
+    pub rule: Option<Rule>,
+    /// Trunks it applies to; empty for any.
+    pub trunk_ids: Vec<TrunkId>,
+    /// Hide the caller's number everywhere.
+    pub hide_phone_number: bool,
+    /// Callers it applies to; empty for any.
+    pub inbound_numbers: Vec<String>,
+    /// Numbers called it applies to; empty for any.
+    pub numbers: Vec<String>,
+    /// The participant's attributes.
+    pub attributes: BTreeMap<String, String>,
+    /// Kept, not interpreted.
+    pub room_preset: String,
+    /// Applied if the call creates the room.
+    pub room_config: Option<RoomConfig>,
+    /// The whole `RoomConfiguration` message as it was given, protobuf.
+    pub room_config_proto: Vec<u8>,
+    /// Accepted and ignored.
+    pub krisp_enabled: bool,
+    /// The deprecated field, folded into `media`.
+    pub media_encryption: MediaEncryption,
+    /// Media, if stated.
+    pub media: Option<MediaConfig>,
+    /// Unix milliseconds.
+    pub created_at_ms: i64,
+    /// Unix milliseconds.
+    pub updated_at_ms: i64,
+}
+
+/// Trunkline's own options of a trunk or a rule (`trunkline.Options`). `None` means: the rule's,
+/// then the trunk's, then the configuration's value holds.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Options {
+    /// When to answer.
+    pub answer_policy: Option<AnswerPolicy>,
+    /// Put mapped headers on the 200 OK to the far end's BYE.
+    pub headers_on_200_to_bye: Option<bool>,
+    /// The status of a call that nobody took in time; 480 by default.
+    pub no_answer_status: Option<u16>,
+    /// How long the room's last words may delay our BYE, milliseconds.
+    pub drain_ms: Option<u32>,
+}

@@ -1,0 +1,1 @@
+//! RTP, RTCP, RFC 4733 and the source lock.

@@ -1,0 +1,1 @@
+//! Config, build, run, drain.

@@ -1,0 +1,6 @@
+//! A virtual network around the exchange, and personas on real sockets.
+
+#![forbid(unsafe_code)]
+
+pub mod caller;
+pub mod world;

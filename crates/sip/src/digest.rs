@@ -1,0 +1,197 @@
+//! Digest authentication as a server (RFC 8760, RFC 7616): stateless nonces, constant-time compare.
+
+use crate::{Message, address::split_list};
+use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD as BASE64};
+use hmac::{Hmac, Mac};
+use md5::Md5;
+use sha2::{Digest, Sha256, Sha512_256};
+use std::{
+    collections::{BTreeMap, VecDeque},
+    fmt::Write,
+};
+use subtle::ConstantTimeEq;
+use trunkline_types::{Time, limits};
+
+/// What a request's credentials are worth.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Verdict {
+    /// They are right.
+    Accepted,
+    /// They were right, but the nonce is old: challenge again with `stale=true`.
+    Stale,
+    /// They are wrong.
+    Refused,
+    /// There are none.
+    Missing,
+}
+
+/// How many nonces are remembered for their counts.
+const NONCES: usize = 4_096;
+
+/// See the module.
+#[derive(Debug)]
+pub struct Challenger {
+    secret: [u8; 32],
+    counts: BTreeMap<String, u32>,
+    order: VecDeque<String>,
+}
+
+#[derive(Clone, Copy)]
+enum Algorithm {
+    Sha256,
+    Sha512_256,
+    Md5,
+}
+
+impl Algorithm {
+    fn by_name(name: &str) -> Option<(Self, bool)> {
+        let upper = name.to_ascii_uppercase();
+        let (base, session) = upper.strip_suffix("-SESS").map_or((upper.as_str(), false), |base| (base, true));
+        let algorithm = match base {
+            "" | "MD5" => Self::Md5,
+            "SHA-256" => Self::Sha256,
+            "SHA-512-256" => Self::Sha512_256,
+            _ => return None,
+        };
+        Some((algorithm, session))
+    }
+
+    fn hash(self, text: &str) -> String {
+        match self {
+            Self::Sha256 => hex(&Sha256::digest(text)),
+            Self::Sha512_256 => hex(&Sha512_256::digest(text)),
+            Self::Md5 => hex(&Md5::digest(text)),
+        }
+    }
+}
+
+fn hex(bytes: &[u8]) -> String {
+    let mut text = String::with_capacity(bytes.len().saturating_mul(2));
+    for byte in bytes {
+        let _ = write!(text, "{byte:02x}");
+    }
+    text
+}
+
+impl Challenger {
+    /// Nonces are signed with `secret`.
+    pub fn new(secret: [u8; 32]) -> Self {
+        Self { secret, counts: BTreeMap::new(), order: VecDeque::new() }
+    }
+
+    /// Values of `WWW-Authenticate`, the strongest first.
+    pub fn challenge(&self, realm: &str, stale: bool, now: Time) -> Vec<String> {
+        let nonce = self.nonce(realm, now.unix_seconds());
+        let realm: String = realm.chars().filter(|c| !c.is_control() && !matches!(c, '"' | '\\')).collect();
+        let stale = if stale { ", stale=true" } else { "" };
+        ["SHA-256", "SHA-512-256", "MD5"]
+            .iter()
+            .map(|a| format!("Digest realm=\"{realm}\", nonce=\"{nonce}\", algorithm={a}, qop=\"auth\"{stale}"))
+            .collect()
+    }
+
+    fn nonce(&self, realm: &str, second: i64) -> String {
+        let mut signed = second.to_be_bytes().to_vec();
+        // HMAC takes keys of any length.
+        if let Ok(mut mac) = Hmac::<Sha256>::new_from_slice(&self.secret) {
+            mac.update(&signed);
+            mac.update(realm.as_bytes());
+            signed.extend(mac.finalize().into_bytes().iter().take(16));
+        }
+        BASE64.encode(signed)
+    }
+
+    /// What the request's credentials are worth for this user in this realm.
+    pub fn verify(&mut self, message: &Message, realm: &str, username: &str, password: &str, now: Time) -> Verdict {
+        let mut verdict = Verdict::Missing;
+        for name in ["Authorization", "Proxy-Authorization"] {
+            for value in message.header_values(name) {
+                let Some(given) = parameters(&value) else { continue };
+                let judged = self.judge(message, &given, realm, username, password, now);
+                if judged == Verdict::Accepted {
+                    return judged;
+                }
+                verdict = judged;
+            }
+        }
+        verdict
+    }
+
+    fn judge(
+        &mut self,
+        message: &Message,
+        given: &BTreeMap<String, String>,
+        realm: &str,
+        username: &str,
+        password: &str,
+        now: Time,
+    ) -> Verdict {
+        let get = |name: &str| given.get(name).map(String::as_str).unwrap_or_default();
+        let Some((algorithm, session)) = Algorithm::by_name(get("algorithm")) else { return Verdict::Refused };
+        let (nonce, uri, cnonce, nc) = (get("nonce"), get("uri"), get("cnonce"), get("nc"));
+        // Computed in every case, so that an unknown user takes as long as a wrong password.
+        let mut ha1 = algorithm.hash(&format!("{username}:{realm}:{password}"));
+        if session {
+            ha1 = algorithm.hash(&format!("{ha1}:{nonce}:{cnonce}"));
+        }
+        let ha2 = algorithm.hash(&format!("{}:{uri}", message.method()));
+        let wanted = match get("qop") {
+            "" => algorithm.hash(&format!("{ha1}:{nonce}:{ha2}")),
+            qop => algorithm.hash(&format!("{ha1}:{nonce}:{nc}:{cnonce}:{qop}:{ha2}")),
+        };
+        let response = get("response").to_ascii_lowercase();
+        let right = bool::from(wanted.as_bytes().ct_eq(response.as_bytes()))
+            & bool::from(get("username").as_bytes().ct_eq(username.as_bytes()))
+            & (get("realm") == realm)
+            & matches!(get("qop"), "" | "auth")
+            & (uri == message.request_uri());
+        let Some(age) = self.age(nonce, realm, now) else { return Verdict::Refused };
+        match (right, age > limits::NONCE_LIFETIME.as_secs() as i64) {
+            (false, _) => Verdict::Refused,
+            (true, true) => Verdict::Stale,
+            (true, false) if self.is_fresh(nonce, nc) => Verdict::Accepted,
+            (true, false) => Verdict::Stale,
+        }
+    }
+
+    /// Seconds since we made the nonce; `None` if we did not.
+    fn age(&self, nonce: &str, realm: &str, now: Time) -> Option<i64> {
+        let bytes = BASE64.decode(nonce).ok()?;
+        let second = i64::from_be_bytes(bytes.get(..8)?.try_into().ok()?);
+        let genuine = bool::from(self.nonce(realm, second).as_bytes().ct_eq(nonce.as_bytes()));
+        genuine.then(|| now.unix_seconds().saturating_sub(second))
+    }
+
+    /// A nonce count must grow; the oldest nonces are forgotten first.
+    fn is_fresh(&mut self, nonce: &str, nc: &str) -> bool {
+        let count = if nc.is_empty() { 1 } else { u32::from_str_radix(nc, 16).unwrap_or(0) };
+        if let Some(held) = self.counts.get_mut(nonce) {
+            let fresh = count > *held;
+            *held = count.max(*held);
+            return fresh;
+        }
+        if self.order.len() >= NONCES
+            && let Some(oldest) = self.order.pop_front()
+        {
+            self.counts.remove(&oldest);
+        }
+        self.order.push_back(nonce.to_owned());
+        self.counts.insert(nonce.to_owned(), count);
+        count > 0
+    }
+}
+
+fn parameters(value: &str) -> Option<BTreeMap<String, String>> {
+    let (scheme, rest) = value.split_once([' ', '\t'])?;
+    if !scheme.eq_ignore_ascii_case("Digest") {
+        return None;
+    }
+    let mut map = BTreeMap::new();
+    for part in split_list(rest) {
+        let (name, value) = part.split_once('=')?;
+        let value = value.trim();
+        let value = value.strip_prefix('"').and_then(|v| v.strip_suffix('"')).unwrap_or(value);
+        map.insert(name.trim().to_ascii_lowercase(), value.replace("\\\"", "\"").replace("\\\\", "\\"));
+    }
+    Some(map)
+}

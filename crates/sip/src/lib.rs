@@ -1,0 +1,32 @@
+//! SIP without a socket: messages, transactions, dialogs and digest as pure values.
+//!
+//! [`Message::parse`] reads what arrived, [`Stack`] holds transactions and dialogs and turns a
+//! message into [`Action`]s. It takes time as an argument, and knows nothing of calls or rooms.
+
+#![forbid(unsafe_code)]
+#![deny(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
+#![cfg_attr(
+    test,
+    allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing, reason = "tests")
+)]
+
+mod address;
+mod digest;
+pub mod flow;
+mod message;
+mod multipart;
+mod response;
+mod salvage;
+mod stack;
+mod stream;
+mod validate;
+
+pub use address::{Address, Uri};
+pub use digest::{Challenger, Verdict};
+pub use message::Message;
+pub use salvage::Malformed;
+pub use stack::{Action, ClientId, DialogId, Event, InviteId, RequestId, Stack, StackConfig, StackCounts};
+pub use stream::StreamReader;
+
+/// Header names and values, in order.
+pub type HeaderList = Vec<(String, String)>;

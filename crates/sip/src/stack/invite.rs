@@ -1,0 +1,243 @@
+//! Server INVITE transactions, with the 2xx that RFC 3261 §13.3.1.4 leaves to the user agent.
+
+use super::{
+    dialog::{Dialog, DialogId},
+    stack_core::{Action, Event, InviteId, LIFE, Slot, Stack, T1, T2, origin_key, server_key},
+    timers::Timer,
+};
+use crate::{
+    Message,
+    flow::{Flow, Transmit},
+};
+use bytes::Bytes;
+use std::time::Duration;
+use trunkline_types::Time;
+
+/// One INVITE and how far it is answered.
+#[derive(Debug)]
+pub(crate) struct Invite {
+    pub(crate) message: Message,
+    pub(crate) flow: Flow,
+    /// Of a re-INVITE from the start, of an INVITE once it is answered.
+    pub(crate) dialog: Option<DialogId>,
+    tag: String,
+    last: Option<Bytes>,
+    stage: Stage,
+    interval: Duration,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Stage {
+    Proceeding,
+    /// 2xx is out.
+    Accepted,
+    /// 3xx–6xx is out.
+    Completed,
+    /// Acknowledged.
+    Confirmed,
+}
+
+impl Invite {
+    pub(crate) fn new(message: Message, flow: Flow, dialog: Option<DialogId>) -> Self {
+        Self { message, flow, dialog, tag: String::new(), last: None, stage: Stage::Proceeding, interval: T1 }
+    }
+
+    pub(crate) fn is_pending(&self) -> bool {
+        self.stage == Stage::Proceeding
+    }
+}
+
+impl Stack {
+    /// A provisional answer; above 100 it makes an early dialog.
+    #[expect(clippy::too_many_arguments, reason = "the parts of a response")]
+    pub fn provisional(
+        &mut self,
+        invite: &InviteId,
+        tag: &str,
+        status: u16,
+        reason: &str,
+        headers: &[(String, String)],
+        _now: Time,
+        out: &mut Vec<Action>,
+    ) {
+        let Some(held) = self.invites.get(&invite.0).filter(|i| i.is_pending()) else { return };
+        let bytes = self.response(&held.message, &held.flow, status, reason, tag, headers, None, true);
+        self.timers.clear(Timer::Trying(invite.0));
+        self.put_out(invite.0, tag, bytes, out);
+    }
+
+    fn put_out(&mut self, id: u64, tag: &str, bytes: Bytes, out: &mut Vec<Action>) {
+        let Some(held) = self.invites.get_mut(&id) else { return };
+        held.tag = tag.to_owned();
+        held.last = Some(bytes.clone());
+        out.push(Action::Send(Transmit { flow: held.flow, bytes }));
+    }
+
+    /// 200: makes the confirmed dialog and is repeated until the ACK.
+    pub fn answer(
+        &mut self,
+        invite: &InviteId,
+        tag: &str,
+        headers: &[(String, String)],
+        body: Option<(&str, Bytes)>,
+        now: Time,
+        out: &mut Vec<Action>,
+    ) -> Option<DialogId> {
+        let held = self.invites.get(&invite.0).filter(|i| i.is_pending())?;
+        let mut all = vec![("Allow".to_owned(), super::receive::ALLOW.to_owned()), ("Supported".to_owned(), String::new())];
+        all.extend_from_slice(headers);
+        let bytes = self.response(&held.message, &held.flow, 200, "OK", tag, &all, body, true);
+        let dialog = held.dialog.clone().unwrap_or_else(|| DialogId {
+            call_id: held.message.call_id().to_owned(),
+            local_tag: tag.to_owned(),
+            remote_tag: held.message.from().tag.unwrap_or_default(),
+        });
+        let fresh = Dialog::new(&held.message, held.flow, tag);
+        let entry = self.dialogs.entry(dialog.clone()).or_insert(fresh);
+        entry.unacknowledged = Some(invite.0);
+        self.timers.clear(Timer::Trying(invite.0));
+        self.put_out(invite.0, tag, bytes, out);
+        if let Some(held) = self.invites.get_mut(&invite.0) {
+            held.stage = Stage::Accepted;
+            held.dialog = Some(dialog.clone());
+            held.interval = T1;
+        }
+        self.timers.set(Timer::InviteRepeat(invite.0), now + T1);
+        self.timers.set(Timer::InviteEnd(invite.0), now + LIFE);
+        Some(dialog)
+    }
+
+    /// A final refusal; repeated on datagrams until the ACK (timer G).
+    #[expect(clippy::too_many_arguments, reason = "the parts of a response")]
+    pub fn reject(
+        &mut self,
+        invite: &InviteId,
+        tag: &str,
+        status: u16,
+        reason: &str,
+        headers: &[(String, String)],
+        now: Time,
+        out: &mut Vec<Action>,
+    ) {
+        let Some(held) = self.invites.get(&invite.0).filter(|i| i.is_pending()) else { return };
+        let tag = if held.tag.is_empty() { tag.to_owned() } else { held.tag.clone() };
+        let bytes = self.response(&held.message, &held.flow, status, reason, &tag, headers, None, false);
+        let reliable = held.flow.protocol.is_reliable();
+        self.timers.clear(Timer::Trying(invite.0));
+        self.put_out(invite.0, &tag, bytes, out);
+        if let Some(held) = self.invites.get_mut(&invite.0) {
+            held.stage = Stage::Completed;
+        }
+        if !reliable {
+            self.timers.set(Timer::InviteRepeat(invite.0), now + T1);
+        }
+        self.timers.set(Timer::InviteEnd(invite.0), now + LIFE);
+    }
+
+    pub(crate) fn trying(&mut self, id: u64, out: &mut Vec<Action>) {
+        let Some(held) = self.invites.get(&id).filter(|i| i.is_pending() && i.last.is_none()) else { return };
+        let bytes = self.response(&held.message, &held.flow, 100, "Trying", "", &[], None, false);
+        if let Some(held) = self.invites.get_mut(&id) {
+            held.last = Some(bytes.clone());
+            out.push(Action::Send(Transmit { flow: held.flow, bytes }));
+        }
+    }
+
+    /// A retransmitted INVITE gets the last answer again; a 2xx has timers of its own.
+    pub(crate) fn repeat_last(&mut self, id: u64, out: &mut Vec<Action>) {
+        let Some(held) = self.invites.get(&id).filter(|i| i.stage != Stage::Confirmed) else { return };
+        if let Some(bytes) = held.last.clone() {
+            out.push(Action::Send(Transmit { flow: held.flow, bytes }));
+        }
+    }
+
+    pub(crate) fn repeat_final(&mut self, id: u64, now: Time, out: &mut Vec<Action>) {
+        let Some(held) = self.invites.get_mut(&id) else { return };
+        let (Stage::Accepted | Stage::Completed, Some(bytes)) = (held.stage, held.last.clone()) else { return };
+        out.push(Action::Send(Transmit { flow: held.flow, bytes }));
+        held.interval = held.interval.saturating_mul(2).min(T2);
+        let next = now + held.interval;
+        self.timers.set(Timer::InviteRepeat(id), next);
+    }
+
+    /// 64·T1 after the final answer.
+    pub(crate) fn invite_ended(&mut self, id: u64, out: &mut Vec<Action>) {
+        let Some(held) = self.invites.get(&id) else { return };
+        if held.stage == Stage::Accepted
+            && let Some(dialog) = held.dialog.clone()
+        {
+            out.push(Action::Event(Event::NeverAcked { dialog }));
+        }
+        self.forget_invite(id);
+    }
+
+    fn forget_invite(&mut self, id: u64) {
+        let Some(held) = self.invites.remove(&id) else { return };
+        self.by_key.remove(&server_key(&held.message, "INVITE"));
+        let origin = origin_key(&held.message);
+        if self.by_origin.get(&origin) == Some(&id) {
+            self.by_origin.remove(&origin);
+        }
+        if let Some(dialog) = held.dialog.as_ref().and_then(|d| self.dialogs.get_mut(d))
+            && dialog.unacknowledged == Some(id)
+        {
+            dialog.unacknowledged = None;
+        }
+        for timer in [Timer::Trying(id), Timer::InviteRepeat(id), Timer::InviteEnd(id)] {
+            self.timers.clear(timer);
+        }
+    }
+
+    /// An ACK: to a refusal it has the INVITE's branch, to a 2xx it belongs to the dialog.
+    pub(crate) fn ack_received(&mut self, message: &Message, out: &mut Vec<Action>) {
+        if let Some(Slot::Invite(id)) = self.by_key.get(&server_key(message, "INVITE")).copied()
+            && let Some(held) = self.invites.get_mut(&id)
+            && held.stage == Stage::Completed
+        {
+            held.stage = Stage::Confirmed;
+            self.timers.clear(Timer::InviteRepeat(id));
+            return;
+        }
+        let dialog = DialogId::of_request(message);
+        let Some(id) = self.dialogs.get_mut(&dialog).and_then(|d| d.unacknowledged.take()) else { return };
+        let Some(held) = self.invites.get_mut(&id).filter(|i| i.message.cseq() == message.cseq()) else {
+            if let Some(held) = self.dialogs.get_mut(&dialog) {
+                held.unacknowledged = Some(id);
+            }
+            return;
+        };
+        held.stage = Stage::Confirmed;
+        self.timers.clear(Timer::InviteRepeat(id));
+        out.push(Action::Event(Event::Acked { dialog, message: message.clone() }));
+    }
+
+    /// CANCEL (RFC 3261 §9.2): 200 to it, 487 to the INVITE unless that has its final answer.
+    pub(crate) fn cancel_received(&mut self, message: &Message, flow: &Flow, now: Time, out: &mut Vec<Action>) {
+        if let Some(Slot::Served(id)) = self.by_key.get(&server_key(message, "CANCEL")).copied() {
+            return self.repeat_served(id, out);
+        }
+        let target = match self.by_key.get(&server_key(message, "INVITE")).copied() {
+            Some(Slot::Invite(id)) => id,
+            _ => return self.answer_at_once(message, *flow, 481, "Call/Transaction Does Not Exist", &[], now, out),
+        };
+        self.answer_at_once(message, *flow, 200, "OK", &[], now, out);
+        if self.invites.get(&target).is_some_and(Invite::is_pending) {
+            let tag = self.stateless_tag(message);
+            self.reject(&InviteId(target), &tag, 487, "Request Terminated", &[], now, out);
+            out.push(Action::Event(Event::Cancelled { invite: InviteId(target) }));
+        }
+    }
+
+    /// BYE in an early dialog: 200 to it, 487 to the INVITE.
+    pub(crate) fn early_bye(&mut self, message: &Message, flow: Flow, now: Time, out: &mut Vec<Action>) -> bool {
+        let id = DialogId::of_request(message);
+        let early = self.invites.iter().find(|(_, i)| {
+            i.is_pending() && i.tag == id.local_tag && !i.tag.is_empty() && i.message.call_id() == id.call_id
+        });
+        let Some((target, _)) = early.map(|(t, i)| (*t, i.is_pending())) else { return false };
+        self.answer_at_once(message, flow, 200, "OK", &[], now, out);
+        self.reject(&InviteId(target), &id.local_tag, 487, "Request Terminated", &[], now, out);
+        out.push(Action::Event(Event::Cancelled { invite: InviteId(target) }));
+        true
+    }
+}

@@ -1,0 +1,13 @@
+//! Transactions and dialogs of all peers in one table.
+
+mod client;
+mod dialog;
+mod invite;
+mod receive;
+mod request;
+mod stack_core;
+mod timers;
+
+pub use dialog::DialogId;
+pub(crate) use receive::is_known_method;
+pub use stack_core::{Action, ClientId, Event, InviteId, RequestId, Stack, StackConfig, StackCounts};

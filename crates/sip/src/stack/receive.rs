@@ -1,0 +1,172 @@
+//! A message arrives: retransmission, in a dialog, or new.
+
+use super::{
+    dialog::DialogId,
+    invite::Invite,
+    stack_core::{Action, Event, InviteId, RequestId, Slot, Stack, origin_key, server_key},
+    timers::Timer,
+};
+use crate::{
+    Message,
+    flow::{Flow, Received},
+};
+use trunkline_types::Time;
+
+/// Methods with a handler.
+pub(crate) const ALLOW: &str = "INVITE, ACK, CANCEL, BYE, OPTIONS";
+
+/// Whether the method is one of SIP's own (RFC 3261 and its extensions).
+pub(crate) fn is_known_method(method: &str) -> bool {
+    matches!(
+        method,
+        "INVITE" | "ACK" | "CANCEL" | "BYE" | "OPTIONS" | "REGISTER" | "MESSAGE" | "SUBSCRIBE" | "NOTIFY" | "PUBLISH"
+            | "REFER" | "INFO" | "UPDATE" | "PRACK"
+    )
+}
+
+fn header(name: &str, value: &str) -> (String, String) {
+    (name.to_owned(), value.to_owned())
+}
+
+impl Stack {
+    /// Takes a message that arrived.
+    pub fn handle(&mut self, received: &Received, now: Time, out: &mut Vec<Action>) {
+        let Ok(message) = &received.message else { return };
+        if !message.is_request() {
+            return self.response_received(message, now, out);
+        }
+        match message.method() {
+            "ACK" => self.ack_received(message, out),
+            "CANCEL" => self.cancel_received(message, &received.flow, now, out),
+            method => match self.by_key.get(&server_key(message, method)).copied() {
+                Some(Slot::Invite(id)) => self.repeat_last(id, out),
+                Some(Slot::Served(id)) => self.repeat_served(id, out),
+                None => self.request_received(message, received.flow, now, out),
+            },
+        }
+    }
+
+    fn request_received(&mut self, message: &Message, flow: Flow, now: Time, out: &mut Vec<Action>) {
+        let origin = origin_key(message);
+        let in_dialog = message.to().tag.is_some();
+        if !in_dialog && self.by_origin.contains_key(&origin) {
+            return self.answer_at_once(message, flow, 482, "Loop Detected", &[], now, out);
+        }
+        if let Some((status, reason, headers)) = unacceptable(message) {
+            return self.answer_at_once(message, flow, status, reason, &headers, now, out);
+        }
+        if !in_dialog {
+            return self.outside_dialog(message, flow, origin, now, out);
+        }
+        let id = DialogId::of_request(message);
+        let gone = "Call/Transaction Does Not Exist";
+        if !self.dialogs.contains_key(&id) && message.method() == "BYE" && self.early_bye(message, flow, now, out) {
+            return;
+        }
+        match self.dialogs.get_mut(&id).filter(|d| d.is_peer(flow.remote.ip())) {
+            None => self.answer_at_once(message, flow, 481, gone, &[], now, out),
+            Some(dialog) if message.cseq() <= dialog.remote_cseq => {
+                self.answer_at_once(message, flow, 500, "CSeq Out of Order", &[], now, out);
+            }
+            Some(dialog) => {
+                dialog.remote_cseq = message.cseq();
+                self.inside_dialog(message, flow, id, now, out);
+            }
+        }
+    }
+
+    fn outside_dialog(&mut self, message: &Message, flow: Flow, origin: String, now: Time, out: &mut Vec<Action>) {
+        if message.method() == "INVITE" {
+            let id = self.number();
+            self.by_origin.insert(origin, id);
+            self.open_invite(id, message, flow, None, now);
+            out.push(Action::Event(Event::Invite { invite: InviteId(id), message: message.clone(), flow }));
+        } else if message.method() == "BYE" {
+            self.answer_at_once(message, flow, 481, "Call/Transaction Does Not Exist", &[], now, out);
+        } else {
+            let request = self.open_served(message, flow, now);
+            out.push(Action::Event(Event::Request { request, dialog: None, message: message.clone(), flow }));
+        }
+    }
+
+    fn inside_dialog(&mut self, message: &Message, flow: Flow, dialog: DialogId, now: Time, out: &mut Vec<Action>) {
+        if message.method() == "INVITE" {
+            let pending = self.invites.values().any(|i| i.dialog.as_ref() == Some(&dialog) && i.is_pending());
+            if pending {
+                return self.answer_at_once(message, flow, 491, "Request Pending", &[], now, out);
+            }
+            if let (Some(held), Some(contact)) = (self.dialogs.get_mut(&dialog), message.contact()) {
+                held.target = contact.uri;
+                held.flow = flow;
+            }
+            let id = self.number();
+            self.open_invite(id, message, flow, Some(dialog.clone()), now);
+            let invite = InviteId(id);
+            out.push(Action::Event(Event::Reinvite { invite, dialog, message: message.clone(), flow }));
+            return;
+        }
+        let request = self.open_served(message, flow, now);
+        out.push(Action::Event(Event::Request { request, dialog: Some(dialog), message: message.clone(), flow }));
+    }
+
+    pub(crate) fn open_invite(&mut self, id: u64, message: &Message, flow: Flow, dialog: Option<DialogId>, now: Time) {
+        self.by_key.insert(server_key(message, "INVITE"), Slot::Invite(id));
+        self.invites.insert(id, Invite::new(message.clone(), flow, dialog));
+        self.timers.set(Timer::Trying(id), now + self.config.trying_after);
+    }
+
+    /// Answers a request that goes no further, with a transaction that repeats the answer.
+    #[expect(clippy::too_many_arguments, reason = "a request and its answer")]
+    pub(crate) fn answer_at_once(
+        &mut self,
+        message: &Message,
+        flow: Flow,
+        status: u16,
+        reason: &str,
+        headers: &[(String, String)],
+        now: Time,
+        out: &mut Vec<Action>,
+    ) {
+        if message.method() == "INVITE" {
+            let id = self.number();
+            self.open_invite(id, message, flow, None, now);
+            let tag = self.stateless_tag(message);
+            return self.reject(&InviteId(id), &tag, status, reason, headers, now, out);
+        }
+        let RequestId(id) = self.open_served(message, flow, now);
+        self.respond(&RequestId(id), status, reason, headers, None, now, out);
+    }
+}
+
+type Refusal = (u16, &'static str, Vec<(String, String)>);
+
+/// What RFC 3261 §8.2 has a server look at before anything else.
+fn unacceptable(message: &Message) -> Option<Refusal> {
+    let method = message.method();
+    if !matches!(method, "INVITE" | "BYE" | "OPTIONS") {
+        return Some(match is_known_method(method) {
+            true => (405, "Method Not Allowed", vec![header("Allow", ALLOW)]),
+            false => (501, "Not Implemented", vec![header("Allow", ALLOW)]),
+        });
+    }
+    let uri = message.request_uri();
+    let scheme = uri.split(':').next().unwrap_or_default().to_ascii_lowercase();
+    if !uri.contains(':') || !matches!(scheme.as_str(), "sip" | "sips" | "tel") {
+        return Some((416, "Unsupported URI Scheme", Vec::new()));
+    }
+    let required = message.header_values("Require");
+    if !required.is_empty() && method != "BYE" {
+        return Some((420, "Bad Extension", vec![header("Unsupported", &required.join(", "))]));
+    }
+    if method == "INVITE" {
+        if !message.body().is_empty() && message.content_type().is_some() && message.sdp().is_none() {
+            return Some((415, "Unsupported Media Type", vec![header("Accept", "application/sdp")]));
+        }
+        let accept = message.header_values("Accept");
+        let wanted = |a: &String| ["application/sdp", "application/*", "*/*"].iter().any(|w| a.to_ascii_lowercase().contains(w));
+        if !accept.is_empty() && !accept.iter().any(wanted) {
+            return Some((406, "Not Acceptable", Vec::new()));
+        }
+    }
+    None
+}

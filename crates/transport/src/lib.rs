@@ -1,0 +1,42 @@
+//! SIP over UDP, TCP and TLS sockets.
+//!
+//! [`Transport::bind`] opens the sockets; what arrives goes to one sink, already measured against
+//! the limits of its source and parsed on the task that received it; [`Transport::send`] puts a
+//! message on the wire from any thread and never waits.
+//!
+//! What is decided here, before anybody else sees a message:
+//!
+//! - a source beyond its rate is dropped (UDP) or read more slowly (streams), unparsed;
+//! - keep-alives are answered or swallowed (RFC 5626 §3.5.1), STUN is swallowed;
+//! - what does not parse is answered with the answer `sip` made for it, ten times a second for one
+//!   source; it reaches the sink as well, for the ladder, and must not be answered again;
+//! - when the sink takes no more, a new INVITE gets a 503 and the rest waits for its retransmission;
+//! - a stream that is slow, silent, wrongly framed or does not read is closed.
+
+#![forbid(unsafe_code)]
+#![deny(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
+#![cfg_attr(
+    test,
+    allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing, reason = "tests")
+)]
+
+mod bucket;
+mod config;
+mod connect;
+mod counts;
+mod inward;
+mod listener;
+mod local;
+mod overload;
+mod pool;
+mod stream;
+mod task;
+mod tls;
+mod transport;
+mod udp;
+
+pub use config::{Addresses, Config, Error};
+pub use counts::Counts;
+pub use inward::{Clock, Incoming, Sink};
+pub use tls::server_tls;
+pub use transport::Transport;

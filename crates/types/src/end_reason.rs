@@ -1,0 +1,123 @@
+//! Why a call or a participant ended.
+
+use serde::{Deserialize, Serialize};
+
+/// LiveKit's `DisconnectReason`, with its numbers.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "SCREAMING_SNAKE_CASE")]
+#[expect(missing_docs, reason = "the names are LiveKit's own and say it")]
+#[repr(u8)]
+pub enum DisconnectReason {
+    UnknownReason = 0,
+    ClientInitiated = 1,
+    DuplicateIdentity = 2,
+    ServerShutdown = 3,
+    ParticipantRemoved = 4,
+    RoomDeleted = 5,
+    StateMismatch = 6,
+    JoinFailure = 7,
+    Migration = 8,
+    SignalClose = 9,
+    RoomClosed = 10,
+    UserUnavailable = 11,
+    UserRejected = 12,
+    SipTrunkFailure = 13,
+    ConnectionTimeout = 14,
+    MediaFailure = 15,
+    AgentError = 16,
+}
+
+/// Which side ended the call: the attribute `sip.hangupBy`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum EndedBy {
+    /// The far end of the SIP leg.
+    FarEnd,
+    /// Somebody in the room or an API client.
+    Room,
+    /// Trunkline itself: a timer, a drain, a fault.
+    Server,
+}
+
+/// Why a call ended: the attribute `sip.reason`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum EndReason {
+    /// The far end sent BYE.
+    RemoteBye,
+    /// The far end sent CANCEL before the answer.
+    Cancelled,
+    /// `DeleteRoom`.
+    RoomDeleted,
+    /// The room closed because it was empty.
+    RoomClosed,
+    /// `RemoveParticipant`.
+    ParticipantRemoved,
+    /// Nobody in the room took the call within `ringing_timeout`.
+    RingingTimeout,
+    /// `max_call_duration` was reached.
+    MaxDuration,
+    /// No RTP arrived for `media_timeout`.
+    MediaTimeout,
+    /// The 200 was never acknowledged (64·T1).
+    NoAck,
+    /// The offer could not be answered.
+    NoCommonCodec,
+    /// No media port or store could be had.
+    Resource,
+    /// The server is draining or stopping.
+    Shutdown,
+    /// The process died while the call ran.
+    ServerCrash,
+    /// A panic while the call was handled.
+    Internal,
+}
+
+impl EndReason {
+    /// The reason with which the participant leaves the room (LiveKit's table of disconnect
+    /// reasons; a media timeout is `CLIENT_INITIATED`, so that agents close their session).
+    pub const fn disconnect_reason(self) -> DisconnectReason {
+        use DisconnectReason as D;
+        match self {
+            Self::RemoteBye | Self::Cancelled | Self::MaxDuration | Self::MediaTimeout | Self::NoAck => {
+                D::ClientInitiated
+            }
+            Self::RoomDeleted => D::RoomDeleted,
+            Self::RoomClosed => D::RoomClosed,
+            Self::ParticipantRemoved => D::ParticipantRemoved,
+            Self::RingingTimeout => D::UserUnavailable,
+            Self::NoCommonCodec => D::MediaFailure,
+            Self::Resource | Self::Internal => D::SipTrunkFailure,
+            Self::Shutdown | Self::ServerCrash => D::ServerShutdown,
+        }
+    }
+
+    /// Which side brought it about.
+    pub const fn ended_by(self) -> EndedBy {
+        match self {
+            Self::RemoteBye | Self::Cancelled => EndedBy::FarEnd,
+            Self::RoomDeleted | Self::RoomClosed | Self::ParticipantRemoved => EndedBy::Room,
+            _ => EndedBy::Server,
+        }
+    }
+
+    /// The reason as one word for attributes, records and webhooks.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::RemoteBye => "remote_bye",
+            Self::Cancelled => "cancelled",
+            Self::RoomDeleted => "room_deleted",
+            Self::RoomClosed => "room_closed",
+            Self::ParticipantRemoved => "participant_removed",
+            Self::RingingTimeout => "ringing_timeout",
+            Self::MaxDuration => "max_duration",
+            Self::MediaTimeout => "media_timeout",
+            Self::NoAck => "no_ack",
+            Self::NoCommonCodec => "no_common_codec",
+            Self::Resource => "resource",
+            Self::Shutdown => "shutdown",
+            Self::ServerCrash => "server_crash",
+            Self::Internal => "internal",
+        }
+    }
+}

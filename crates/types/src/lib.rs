@@ -1,0 +1,19 @@
+//! What every crate of Trunkline shares: ids, [`Time`], end reasons, [`Pii`] and the [`limits`].
+//!
+//! Nothing here reads a clock, a random source or a file: time and seeds come in as values.
+
+pub mod end_reason;
+pub mod id;
+pub mod limits;
+pub mod number;
+pub mod pii;
+pub mod policy;
+pub mod random;
+pub mod time;
+
+pub use end_reason::{DisconnectReason, EndReason, EndedBy};
+pub use id::{CallId, LegId, ParticipantSid, RoomSid, RuleId, ThreadId, TrackSid, TrunkId};
+pub use number::normalize_number;
+pub use pii::Pii;
+pub use random::Random;
+pub use time::Time;

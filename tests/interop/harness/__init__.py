@@ -1,0 +1,1 @@
+"""What the tests share: the server under test, far ends, and the programs around them."""
