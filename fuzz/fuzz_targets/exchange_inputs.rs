@@ -10,7 +10,7 @@ fuzz_target!(|data: &[u8]| {
     while let [high, low, tail @ ..] = rest {
         let length = usize::from(u16::from_be_bytes([*high, *low])).min(tail.len());
         let (datagram, after) = tail.split_at(length);
-        let _ = Message::parse(&Bytes::copy_from_slice(datagram));
+        let _ = Message::parse(Bytes::copy_from_slice(datagram));
         rest = after;
     }
 });

@@ -7,7 +7,7 @@ use trunkline_sip::Message;
 
 fuzz_target!(|data: &[u8]| {
     let input = Bytes::copy_from_slice(data);
-    if let Ok(message) = Message::parse(&input) {
+    if let Ok(message) = Message::parse(input.clone()) {
         assert_eq!(message.to_bytes(), input);
     }
 });

@@ -1,1 +1,7 @@
-//! G.711, G.722, tones and mixing.
+//! Audio as samples: G.711, mixing and the built-in prompt. Pure; no clock, no file.
+
+#![forbid(unsafe_code)]
+
+pub mod g711;
+pub mod mix;
+pub mod prompt;

@@ -176,10 +176,9 @@ fn room_settings(config: Option<&RoomConfig>) -> RoomSettings {
     }
 }
 
-/// The codecs of a call: wideband first, then μ-law, then A-law, unless the trunk or rule lists
-/// its own.
+/// The codecs of a call: μ-law, then A-law, unless the trunk or rule lists its own.
 fn codecs(media: &trunkline_routing::record::MediaConfig) -> Vec<AudioCodec> {
-    let all = [("G722", AudioCodec::G722), ("PCMU", AudioCodec::Pcmu), ("PCMA", AudioCodec::Pcma)];
+    let all = [("PCMU", AudioCodec::Pcmu), ("PCMA", AudioCodec::Pcma)];
     let listed: Vec<_> = media
         .codecs
         .iter()

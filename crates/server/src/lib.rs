@@ -1,1 +1,17 @@
-//! Config, build, run, drain.
+//! The composition: config → build → run → drain.
+//!
+//! [`Server::start`] opens the store, binds the sockets, starts the media threads and the one
+//! exchange thread, and serves the API. Nothing is decided here: every decision is the exchange's,
+//! every byte a shell's.
+
+pub mod config;
+mod clock;
+mod control;
+mod exchange_thread;
+mod outputs;
+mod run;
+mod server;
+
+pub use config::Config;
+pub use run::{init_logging, run};
+pub use server::{Addresses, Error, Server};

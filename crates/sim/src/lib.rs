@@ -3,4 +3,5 @@
 #![forbid(unsafe_code)]
 
 pub mod caller;
+pub mod persona;
 pub mod world;

@@ -10,12 +10,7 @@ use crate::{
     task::Life,
 };
 use rustls::{ClientConfig, pki_types::ServerName};
-use std::{
-    io,
-    net::SocketAddr,
-    sync::Arc,
-    time::Duration,
-};
+use std::{io, net::SocketAddr, sync::Arc, time::Duration};
 use tokio::{
     net::{TcpSocket, TcpStream},
     time::timeout,

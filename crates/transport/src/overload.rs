@@ -160,7 +160,8 @@ mod tests {
     #[test]
     fn nothing_else_is() {
         let within = INVITE.replace("tag=uri>", "tag=uri>;Tag=2");
-        let bare = INVITE.replace("<sip:b@example.net;tag=uri>", "").replace("\"x;tag=y\"\r\n ", "sip:b@example.net;tag=2");
+        let bare =
+            INVITE.replace("<sip:b@example.net;tag=uri>", "").replace("\"x;tag=y\"\r\n ", "sip:b@example.net;tag=2");
         for text in [
             within.as_str(),
             bare.as_str(),

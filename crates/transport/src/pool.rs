@@ -182,8 +182,7 @@ impl Inner {
         let (outgoing, queue) = mpsc::channel(QUEUE);
         let kill = Arc::new(Notify::new());
         self.by_remote.insert((flow.protocol, flow.remote), flow.connection);
-        let entry =
-            Entry { flow, aliases: Vec::new(), outgoing: outgoing.clone(), kill: kill.clone(), established };
+        let entry = Entry { flow, aliases: Vec::new(), outgoing: outgoing.clone(), kill: kill.clone(), established };
         self.entries.insert(flow.connection, entry);
         Line { flow, accepted: established, outgoing, queue, kill }
     }

@@ -1,8 +1,7 @@
 //! The handle.
 
 use crate::{
-    Addresses, Clock, Config, Counts, Error, Sink,
-    connect,
+    Addresses, Clock, Config, Counts, Error, Sink, connect,
     counts::count,
     inward::Inward,
     listener::{self, Listener},
@@ -63,8 +62,11 @@ impl Transport {
 
         let mut udp = Vec::new();
         for address in &config.udp {
-            let port = UdpPort::bind(*address, only_v6(*address, &config.udp))
-                .map_err(|why| Error::Bind { protocol: Protocol::Udp, address: *address, why })?;
+            let port = UdpPort::bind(*address, only_v6(*address, &config.udp)).map_err(|why| Error::Bind {
+                protocol: Protocol::Udp,
+                address: *address,
+                why,
+            })?;
             addresses.udp.push(port.bound);
             udp.push(Arc::new(port));
         }

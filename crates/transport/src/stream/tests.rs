@@ -97,7 +97,7 @@ async fn a_message_that_has_begun_has_ten_seconds() {
     sleep(Duration::from_secs(8)).await;
     fixture.peer.write_all(&OPTIONS[20..]).await.unwrap();
     assert!(matches!(fixture.incoming.recv().await, Some(Incoming::Received(_))));
-    // The next one begins together with the end of the one before: its time is its own.
+    // More bytes buy no more time.
     fixture.peer.write_all(&OPTIONS[..20]).await.unwrap();
     let begun = Instant::now();
     sleep(Duration::from_secs(9)).await;

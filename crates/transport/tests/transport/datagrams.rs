@@ -116,7 +116,8 @@ async fn a_source_beyond_its_rate_is_dropped_until_it_has_paid() {
 async fn a_broken_request_is_answered_ten_times_a_second() {
     let bound = plain().await;
     let peer = peer().await;
-    let broken = String::from_utf8(request("OPTIONS", "one")).expect("text").replace("SIP/2.0\r\nVia", "SIP/7.0\r\nVia");
+    let broken =
+        String::from_utf8(request("OPTIONS", "one")).expect("text").replace("SIP/2.0\r\nVia", "SIP/7.0\r\nVia");
     for _ in 0..12 {
         peer.send_to(broken.as_bytes(), bound.udp()).await.expect("sent");
     }

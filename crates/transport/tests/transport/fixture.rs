@@ -16,7 +16,7 @@ use trunkline_types::Time;
 /// A bound transport.
 pub struct Bound {
     pub transport: Transport,
-    incoming: Mutex<mpsc::UnboundedReceiver<Incoming>>,
+    incoming: Mutex<mpsc::Receiver<Incoming>>,
     /// Whether the sink has room.
     pub room: Arc<AtomicBool>,
     /// Makes the sink panic once.
@@ -35,13 +35,13 @@ pub async fn plain() -> Bound {
 }
 
 pub async fn bind(config: Config) -> Bound {
-    let (sender, incoming) = mpsc::unbounded_channel();
+    let (sender, incoming) = mpsc::channel(4_096);
     let (room, panics) = (Arc::new(AtomicBool::new(true)), Arc::new(AtomicBool::new(false)));
     let nanos = Arc::new(AtomicU64::new(0));
     let (has_room, panic_once, clock) = (room.clone(), panics.clone(), nanos.clone());
     let sink = move |incoming| {
         assert!(!panic_once.swap(false, Ordering::SeqCst), "on purpose");
-        has_room.load(Ordering::SeqCst) && sender.send(incoming).is_ok()
+        has_room.load(Ordering::SeqCst) && sender.try_send(incoming).is_ok()
     };
     let clock = move || Time::new(clock.load(Ordering::SeqCst), 0);
     let transport = Transport::bind(config, Arc::new(clock), Arc::new(sink)).await.expect("bound");

@@ -41,7 +41,11 @@ async fn server() -> Bound {
     bind(Config { tls: vec![loopback()], tls_server, ..Config::default() }).await
 }
 
-async fn connect(bound: &Bound, config: Arc<ClientConfig>, name: &'static str) -> std::io::Result<TlsStream<TcpStream>> {
+async fn connect(
+    bound: &Bound,
+    config: Arc<ClientConfig>,
+    name: &'static str,
+) -> std::io::Result<TlsStream<TcpStream>> {
     let stream = TcpStream::connect(bound.transport.addresses().tls[0]).await?;
     soon(TlsConnector::from(config).connect(ServerName::try_from(name).expect("a name"), stream)).await
 }

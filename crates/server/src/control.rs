@@ -1,0 +1,81 @@
+//! How the API's handlers reach the exchange and the store.
+
+use crate::{exchange_thread::Inbox, outputs::Waiting};
+use std::{
+    future::Future,
+    pin::Pin,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, AtomicU64, Ordering},
+    },
+};
+use tokio::sync::oneshot;
+use trunkline_call::record::{CallRecord, LadderEntry};
+use trunkline_exchange::{
+    Input,
+    command::{ApiError, Code, Command, Reply},
+};
+use trunkline_store::Reader;
+
+/// See the module.
+pub(crate) struct Control {
+    pub(crate) inbox: Inbox,
+    pub(crate) waiting: Waiting,
+    pub(crate) next: AtomicU64,
+    pub(crate) reader: Arc<Reader>,
+    pub(crate) ready: Arc<AtomicBool>,
+}
+
+type Boxed<T> = Pin<Box<dyn Future<Output = T> + Send>>;
+
+fn unavailable(message: &str) -> ApiError {
+    ApiError { code: Code::Unavailable, message: message.into() }
+}
+
+impl Control {
+    fn read<T: Send + 'static>(
+        &self,
+        query: impl FnOnce(&Reader) -> Result<T, trunkline_store::Error> + Send + 'static,
+    ) -> Boxed<Result<T, String>> {
+        let reader = self.reader.clone();
+        Box::pin(async move {
+            tokio::task::spawn_blocking(move || query(&reader))
+                .await
+                .map_err(|error| error.to_string())?
+                .map_err(|error| error.to_string())
+        })
+    }
+}
+
+impl trunkline_api::Control for Control {
+    fn ask(&self, command: Command) -> Boxed<Result<Reply, ApiError>> {
+        let request = self.next.fetch_add(1, Ordering::Relaxed);
+        let (sender, receiver) = oneshot::channel();
+        if let Ok(mut waiting) = self.waiting.lock() {
+            waiting.insert(request, sender);
+        }
+        if !self.inbox.offer(Input::Api(request, Box::new(command))) {
+            if let Ok(mut waiting) = self.waiting.lock() {
+                waiting.remove(&request);
+            }
+            return Box::pin(async { Err(unavailable("the server is overloaded or stopping; try again")) });
+        }
+        Box::pin(async move { receiver.await.unwrap_or_else(|_| Err(unavailable("the server is stopping"))) })
+    }
+
+    fn calls(&self, limit: usize, before_ms: Option<i64>) -> Boxed<Result<Vec<CallRecord>, String>> {
+        self.read(move |reader| reader.calls(limit, before_ms))
+    }
+
+    fn call(&self, id: String) -> Boxed<Result<Option<CallRecord>, String>> {
+        self.read(move |reader| reader.call(&id))
+    }
+
+    fn ladder(&self, id: String) -> Boxed<Result<Vec<LadderEntry>, String>> {
+        self.read(move |reader| reader.ladder(&id))
+    }
+
+    fn ready(&self) -> bool {
+        self.ready.load(Ordering::Relaxed)
+    }
+}

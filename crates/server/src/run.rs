@@ -1,0 +1,40 @@
+//! `trunkline run`: start, say where, wait for a signal, drain, stop.
+
+use crate::{Addresses, Config, Error, Server};
+use tokio::signal::unix::{Signal, SignalKind, signal};
+use tracing_subscriber::EnvFilter;
+
+/// Sends the log to standard error; `RUST_LOG` wins over `level`.
+pub fn init_logging(level: &str) {
+    let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new(level));
+    // A second call, as in tests, keeps the first one's settings.
+    let _ = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).try_init();
+}
+
+/// Runs the server until it is told to stop. SIGTERM and SIGINT drain: new calls get 503, running
+/// ones go on up to `drain_timeout`; a second signal ends all within two seconds.
+pub fn run(config: Config, on_ready: impl FnOnce(&Addresses)) -> Result<(), Error> {
+    init_logging(&config.log_level);
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().map_err(Error::Thread)?;
+    runtime.block_on(async {
+        let mut terminate = signal(SignalKind::terminate()).map_err(Error::Thread)?;
+        let mut interrupt = signal(SignalKind::interrupt()).map_err(Error::Thread)?;
+        let server = Server::start(config).await?;
+        on_ready(server.addresses());
+        told(&mut terminate, &mut interrupt).await;
+        tracing::info!("draining: new calls are refused, running ones go on; a second signal ends them");
+        tokio::select! {
+            () = server.drain() => {}
+            () = told(&mut terminate, &mut interrupt) => {}
+        }
+        server.shut_down().await;
+        Ok(())
+    })
+}
+
+async fn told(terminate: &mut Signal, interrupt: &mut Signal) {
+    tokio::select! {
+        _ = terminate.recv() => {}
+        _ = interrupt.recv() => {}
+    }
+}
