@@ -5,7 +5,7 @@ use crate::caller::Caller;
 use bytes::Bytes;
 use std::{
     cmp::Reverse,
-    collections::{BTreeMap, BinaryHeap},
+    collections::{BTreeMap, BinaryHeap, HashMap},
     net::{IpAddr, Ipv4Addr, SocketAddr},
     time::Duration,
 };
@@ -54,6 +54,7 @@ pub struct World {
     what: BTreeMap<u64, Due>,
     next: u64,
     callers: Vec<Caller>,
+    by_address: HashMap<SocketAddr, usize>,
     /// The records as the store holds them.
     pub records: BTreeMap<String, CallRecord>,
     /// Whatever went against an invariant, in words.
@@ -86,6 +87,7 @@ impl World {
             what: BTreeMap::new(),
             next: 0,
             callers: Vec::new(),
+            by_address: HashMap::new(),
             records: BTreeMap::new(),
             faults: Vec::new(),
             requests: 0,
@@ -119,6 +121,7 @@ impl World {
     /// A caller begins to call `after` from now; it hangs up itself if it is told to.
     pub fn call(&mut self, after: Duration, from: &str, to: &str, hang_up_after: Option<Duration>) {
         let index = self.callers.len();
+        self.by_address.insert(caller_address(index), index);
         self.callers.push(Caller::new(index, caller_address(index), SERVER, from, to, hang_up_after));
         self.schedule(after, Due::CallerTimer(index));
     }
@@ -225,7 +228,7 @@ impl World {
             match output {
                 Output::Send(transmit) => {
                     let remote = transmit.flow.remote;
-                    match self.callers.iter().position(|c| c.address() == remote) {
+                    match self.by_address.get(&remote).copied() {
                         Some(index) => self.send(transmit.bytes, |bytes| Due::ToCaller(index, bytes)),
                         None => self.faults.push(format!("a message was sent to {remote}, where nobody is")),
                     }
