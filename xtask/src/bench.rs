@@ -24,13 +24,7 @@ const HELD: u32 = 5_000;
 /// # Errors
 /// If the binary cannot be built or started, or answers something unexpected.
 pub fn signalling() -> Result<bool> {
-    if !step(
-        "build --release",
-        &mut command(
-            "cargo",
-            ["build", "--release", "--package", "trunkline-cli"],
-        ),
-    )? {
+    if !step("build --release", &mut command("cargo", ["build", "--release", "--package", "trunkline-cli"]))? {
         return Ok(false);
     }
     let folder = root().join(format!("target/bench/{}", std::process::id()));
@@ -46,12 +40,7 @@ fn measure(folder: &Path) -> Result<bool> {
     conditions(&server);
     println!(
         "{:>8} {:>8} {:>7} {:>8}  {:^26}  {:^26}",
-        "asked/s",
-        "done/s",
-        "calls",
-        "failed",
-        "INVITE→180 p50/p95/p99 ms",
-        "INVITE→200 p50/p95/p99 ms"
+        "asked/s", "done/s", "calls", "failed", "INVITE→180 p50/p95/p99 ms", "INVITE→200 p50/p95/p99 ms"
     );
     let mut best = 0.0_f64;
     let mut good = true;
@@ -93,29 +82,12 @@ fn number(value: &Value, name: &str) -> f64 {
 /// Under which conditions the figures hold.
 fn conditions(server: &Server) {
     let cpu = fs::read_to_string("/proc/cpuinfo").unwrap_or_default();
-    let model = cpu.lines().find_map(|line| {
-        line.strip_prefix("model name")?
-            .split_once(':')
-            .map(|(_, m)| m.trim())
-    });
-    let cores = cpu
-        .lines()
-        .filter(|line| line.starts_with("processor"))
-        .count();
+    let model = cpu.lines().find_map(|line| line.strip_prefix("model name")?.split_once(':').map(|(_, m)| m.trim()));
+    let cores = cpu.lines().filter(|line| line.starts_with("processor")).count();
     let kernel = fs::read_to_string("/proc/sys/kernel/osrelease").unwrap_or_default();
-    println!(
-        "conditions: {} ({cores} cores), Linux {}",
-        model.unwrap_or("unknown processor"),
-        kernel.trim()
-    );
-    println!(
-        "  server {}; load generator on the other cores",
-        server.pinned
-    );
-    println!(
-        "  UDP on loopback, no RTP, answer_policy immediate, SQLite store in {}",
-        server.store.display()
-    );
+    println!("conditions: {} ({cores} cores), Linux {}", model.unwrap_or("unknown processor"), kernel.trim());
+    println!("  server {}; load generator on the other cores", server.pinned);
+    println!("  UDP on loopback, no RTP, answer_policy immediate, SQLite store in {}", server.store.display());
     println!("  every call: INVITE, 180, 200, ACK, BYE, 200; {SECONDS_PER_RATE} s per rate");
 }
 
@@ -140,8 +112,7 @@ fn binary() -> PathBuf {
 /// The command, kept to the given cores if that can be had.
 fn on_cores(cores: &str, words: &[&str]) -> Command {
     let binary = binary();
-    if find("taskset").is_some() && std::thread::available_parallelism().is_ok_and(|n| n.get() > 1)
-    {
+    if find("taskset").is_some() && std::thread::available_parallelism().is_ok_and(|n| n.get() > 1) {
         let mut pinned = command("taskset", ["-c", cores]);
         pinned.arg(binary).args(words);
         pinned
@@ -161,27 +132,11 @@ impl Server {
         .to_string();
         let log = fs::File::create(folder.join("trunkline.log"))?;
         let mut run = on_cores("0", &["run", "--config-body", &config, "--print-addresses"]);
-        let pinned = if run.get_program() == "taskset" {
-            "pinned to one core"
-        } else {
-            "not pinned to a core"
-        };
-        let mut child = run
-            .env("RUST_LOG", "warn")
-            .stdout(Stdio::piped())
-            .stderr(log)
-            .spawn()?;
+        let pinned = if run.get_program() == "taskset" { "pinned to one core" } else { "not pinned to a core" };
+        let mut child = run.env("RUST_LOG", "warn").stdout(Stdio::piped()).stderr(log).spawn()?;
         let out = child.stdout.take().context("no output")?;
-        let line = BufReader::new(out)
-            .lines()
-            .map_while(Result::ok)
-            .find(|line| line.starts_with('{'));
-        let mut server = Self {
-            child,
-            addresses: Value::Null,
-            store,
-            pinned,
-        };
+        let line = BufReader::new(out).lines().map_while(Result::ok).find(|line| line.starts_with('{'));
+        let mut server = Self { child, addresses: Value::Null, store, pinned };
         let line = line.with_context(|| {
             format!(
                 "trunkline run gave no addresses: {}",
@@ -233,11 +188,7 @@ impl Server {
     }
 
     fn load_command(&self, rate: u32, calls: u32, hold_seconds: u32) -> Command {
-        let (rate, calls, hold) = (
-            rate.to_string(),
-            calls.to_string(),
-            hold_seconds.to_string(),
-        );
+        let (rate, calls, hold) = (rate.to_string(), calls.to_string(), hold_seconds.to_string());
         let target = self.address("sip_udp");
         self.client(&[
             "sim",
@@ -258,26 +209,17 @@ impl Server {
 
     /// Places calls and returns the generator's report.
     fn load(&self, rate: u32, calls: u32, hold_seconds: u32) -> Result<Value> {
-        let output = self
-            .load_command(rate, calls, hold_seconds)
-            .stderr(Stdio::inherit())
-            .output()?;
+        let output = self.load_command(rate, calls, hold_seconds).stderr(Stdio::inherit()).output()?;
         // Failed calls make it a failure, and the report says how many.
         let text = String::from_utf8(output.stdout)?;
-        let line = text
-            .lines()
-            .find(|line| line.starts_with('{'))
-            .context("trunkline sim load gave no report")?;
+        let line = text.lines().find(|line| line.starts_with('{')).context("trunkline sim load gave no report")?;
         Ok(serde_json::from_str(line)?)
     }
 
     /// Resident memory that an open dialog costs.
     fn memory(&self) -> Result<bool> {
         let before = self.resident()?;
-        let mut calls = self
-            .load_command(500, HELD, 20)
-            .stdout(Stdio::piped())
-            .spawn()?;
+        let mut calls = self.load_command(500, HELD, 20).stdout(Stdio::piped()).spawn()?;
         let mut peak = before;
         while calls.try_wait()?.is_none() {
             peak = peak.max(self.resident()?);
@@ -285,10 +227,7 @@ impl Server {
         }
         let output = calls.wait_with_output()?;
         let report: Value = serde_json::from_slice(&output.stdout).unwrap_or_default();
-        let open = report["peak_open"]
-            .as_u64()
-            .filter(|open| *open > 0)
-            .unwrap_or(u64::from(HELD));
+        let open = report["peak_open"].as_u64().filter(|open| *open > 0).unwrap_or(u64::from(HELD));
         let each = peak.saturating_sub(before) / open;
         println!(
             "memory: {} MiB before, {} MiB with {open} dialogs open: {:.1} KiB each ({} failed)",
@@ -308,9 +247,7 @@ impl Server {
 }
 
 fn resident(status: &str) -> Option<u64> {
-    let value = status
-        .lines()
-        .find_map(|line| line.strip_prefix("VmRSS:"))?;
+    let value = status.lines().find_map(|line| line.strip_prefix("VmRSS:"))?;
     let kib = value.trim().strip_suffix("kB")?;
     kib.trim().parse::<u64>().ok().map(|kib| kib * 1_024)
 }

@@ -14,35 +14,11 @@ pub fn run() -> Result<bool> {
     let mut good = step("fmt", &mut command("cargo", ["fmt", "--all", "--check"]))?;
     good &= step(
         "clippy",
-        &mut command(
-            "cargo",
-            [
-                "clippy",
-                "--workspace",
-                "--all-targets",
-                "--quiet",
-                "--",
-                "-D",
-                "warnings",
-            ],
-        ),
+        &mut command("cargo", ["clippy", "--workspace", "--all-targets", "--quiet", "--", "-D", "warnings"]),
     )?;
     let deny = setup::cargo_tool("cargo-deny")?;
-    good &= step(
-        "deny",
-        &mut command(
-            &deny.to_string_lossy(),
-            ["check", "bans", "licenses", "sources"],
-        ),
-    )?;
+    good &= step("deny", &mut command(&deny.to_string_lossy(), ["check", "bans", "licenses", "sources"]))?;
     good &= tidy::run()?;
-    println!(
-        "{}",
-        if good {
-            "check: all in order"
-        } else {
-            "check: FAILED, see above"
-        }
-    );
+    println!("{}", if good { "check: all in order" } else { "check: FAILED, see above" });
     Ok(good)
 }

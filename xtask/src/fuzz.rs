@@ -14,18 +14,13 @@ struct Request {
 }
 
 fn parse(args: &[&str]) -> Result<Request> {
-    let mut request = Request {
-        target: None,
-        seconds: 60,
-    };
+    let mut request = Request { target: None, seconds: 60 };
     let mut rest = args.iter();
     while let Some(&arg) = rest.next() {
         match arg {
             "--seconds" => {
                 let value = rest.next().context("--seconds needs a number")?;
-                request.seconds = value
-                    .parse()
-                    .with_context(|| format!("--seconds {value}: not a number"))?;
+                request.seconds = value.parse().with_context(|| format!("--seconds {value}: not a number"))?;
             }
             flag if flag.starts_with('-') => bail!("unknown option {flag}"),
             name if request.target.is_none() => request.target = Some(name.to_owned()),
@@ -38,14 +33,7 @@ fn parse(args: &[&str]) -> Result<Request> {
 /// The targets, by the names of their files.
 fn targets() -> Result<Vec<String>> {
     let mut names: Vec<String> = std::fs::read_dir(root().join("fuzz/fuzz_targets"))?
-        .filter_map(|entry| {
-            entry
-                .ok()?
-                .file_name()
-                .to_str()?
-                .strip_suffix(".rs")
-                .map(str::to_owned)
-        })
+        .filter_map(|entry| entry.ok()?.file_name().to_str()?.strip_suffix(".rs").map(str::to_owned))
         .collect();
     names.sort();
     Ok(names)
@@ -77,10 +65,7 @@ pub fn run(args: &[&str]) -> Result<bool> {
             .args(["-rss_limit_mb=512", "-timeout=5", "-print_final_stats=1"])
             .env("RUSTUP_TOOLCHAIN", "nightly")
             .env_remove("CARGO");
-        good &= step(
-            &format!("fuzz {target} for {} s", request.seconds),
-            &mut fuzz,
-        )?;
+        good &= step(&format!("fuzz {target} for {} s", request.seconds), &mut fuzz)?;
     }
     Ok(good)
 }
@@ -91,19 +76,10 @@ mod tests {
 
     #[test]
     fn reads_target_and_seconds_in_any_order() -> Result<()> {
-        let expected = Request {
-            target: Some("sip_bytes".into()),
-            seconds: 600,
-        };
+        let expected = Request { target: Some("sip_bytes".into()), seconds: 600 };
         assert_eq!(parse(&["sip_bytes", "--seconds", "600"])?, expected);
         assert_eq!(parse(&["--seconds", "600", "sip_bytes"])?, expected);
-        assert_eq!(
-            parse(&[])?,
-            Request {
-                target: None,
-                seconds: 60
-            }
-        );
+        assert_eq!(parse(&[])?, Request { target: None, seconds: 60 });
         assert!(parse(&["--seconds"]).is_err());
         assert!(parse(&["--seconds", "ten"]).is_err());
         assert!(parse(&["a", "b"]).is_err());
@@ -115,9 +91,7 @@ mod tests {
     fn every_target_has_seeds() -> Result<()> {
         for target in targets()? {
             let folder = root().join("fuzz/corpus").join(&target);
-            let seeds = std::fs::read_dir(&folder)
-                .with_context(|| format!("{target} has no corpus"))?
-                .count();
+            let seeds = std::fs::read_dir(&folder).with_context(|| format!("{target} has no corpus"))?.count();
             assert!(seeds > 0, "{target} has no seed");
         }
         Ok(())

@@ -14,10 +14,7 @@ pub fn root() -> PathBuf {
     xtask.parent().unwrap_or(xtask).to_path_buf()
 }
 
-#[expect(
-    clippy::disallowed_methods,
-    reason = "a tool for people: prints how long a step took"
-)]
+#[expect(clippy::disallowed_methods, reason = "a tool for people: prints how long a step took")]
 fn clock() -> Instant {
     Instant::now()
 }
@@ -51,14 +48,9 @@ pub fn command<S: AsRef<OsStr>>(program: &str, args: impl IntoIterator<Item = S>
 pub fn step(title: &str, command: &mut Command) -> Result<bool> {
     println!("==> {title}");
     let watch = Stopwatch::start();
-    let status = command
-        .status()
-        .with_context(|| format!("cannot start {:?}", command.get_program()))?;
+    let status = command.status().with_context(|| format!("cannot start {:?}", command.get_program()))?;
     let verdict = if status.success() { "ok" } else { "FAILED" };
-    println!(
-        "==> {title}: {verdict} ({:.1} s)",
-        watch.elapsed().as_secs_f64()
-    );
+    println!("==> {title}: {verdict} ({:.1} s)", watch.elapsed().as_secs_f64());
     Ok(status.success())
 }
 

@@ -17,9 +17,7 @@ pub fn cargo_tool(name: &str) -> Result<PathBuf> {
     if path.is_file() {
         return Ok(path);
     }
-    println!(
-        "{name} is not installed: building it once into target/tools, which takes some minutes"
-    );
+    println!("{name} is not installed: building it once into target/tools, which takes some minutes");
     let mut install = command("cargo", ["install", name, "--locked", "--root"]);
     install.arg(&tools);
     if !step(&format!("install {name}"), &mut install)? {
@@ -38,14 +36,8 @@ pub struct Needed {
 
 /// What the interop tests call.
 pub const NEEDED: &[Needed] = &[
-    Needed {
-        program: "sipp",
-        packages: &["sipp", "sip-tester"],
-    },
-    Needed {
-        program: "kamailio",
-        packages: &["kamailio"],
-    },
+    Needed { program: "sipp", packages: &["sipp", "sip-tester"] },
+    Needed { program: "kamailio", packages: &["kamailio"] },
 ];
 
 /// What stands between the tests and a missing program: a text for people.
@@ -63,10 +55,7 @@ pub fn cure(missing: &Needed) -> String {
 /// # Errors
 /// If `apt-get` is there but cannot be started.
 pub fn programs() -> Result<()> {
-    let missing: Vec<&Needed> = NEEDED
-        .iter()
-        .filter(|needed| find(needed.program).is_none())
-        .collect();
+    let missing: Vec<&Needed> = NEEDED.iter().filter(|needed| find(needed.program).is_none()).collect();
     if missing.is_empty() {
         return Ok(());
     }
@@ -74,19 +63,13 @@ pub fn programs() -> Result<()> {
         step("apt-get update", apt().args(["update", "-qq"]))?;
         for needed in &missing {
             for package in needed.packages {
-                if step(
-                    &format!("install {package}"),
-                    apt().args(["install", "-y", "-qq", package]),
-                )? {
+                if step(&format!("install {package}"), apt().args(["install", "-y", "-qq", package]))? {
                     break;
                 }
             }
         }
     }
-    for needed in missing
-        .iter()
-        .filter(|needed| find(needed.program).is_none())
-    {
+    for needed in missing.iter().filter(|needed| find(needed.program).is_none()) {
         println!("!!! {}", cure(needed));
     }
     Ok(())
@@ -130,20 +113,9 @@ pub fn python() -> Result<PathBuf> {
 fn install(python: &Path) -> Result<()> {
     let mut pip = command(
         &python.to_string_lossy(),
-        [
-            "-m",
-            "pip",
-            "install",
-            "-q",
-            "--disable-pip-version-check",
-            "-r",
-            "tests/interop/requirements.txt",
-        ],
+        ["-m", "pip", "install", "-q", "--disable-pip-version-check", "-r", "tests/interop/requirements.txt"],
     );
-    if !step(
-        "python packages of tests/interop/requirements.txt",
-        &mut pip,
-    )? {
+    if !step("python packages of tests/interop/requirements.txt", &mut pip)? {
         bail!("the Python packages could not be installed from PyPI");
     }
     Ok(())

@@ -19,8 +19,7 @@ const PROVIDER_HEADERS: [(&str, &str); 10] = [
 ];
 
 /// Never shown to anybody: a digest response can be cracked at leisure.
-const CREDENTIALS: [&str; 4] =
-    ["authorization", "proxy-authorization", "www-authenticate", "proxy-authenticate"];
+const CREDENTIALS: [&str; 4] = ["authorization", "proxy-authorization", "www-authenticate", "proxy-authenticate"];
 
 /// Withheld when the caller's number is hidden.
 const IDENTIFYING: [&str; 10] = [

@@ -3,7 +3,10 @@
 //! Control plane and data plane meet in [`MediaPlan`] and [`MediaFact`] only.
 
 use serde::{Deserialize, Serialize};
-use std::{net::{IpAddr, SocketAddr}, time::Duration};
+use std::{
+    net::{IpAddr, SocketAddr},
+    time::Duration,
+};
 use trunkline_types::{CallId, LegId, ParticipantSid, RoomSid};
 
 /// A SIP leg as media knows it.

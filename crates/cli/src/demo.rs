@@ -172,7 +172,7 @@ async fn evidence(client: &Client) -> anyhow::Result<Value> {
         let call = calls["calls"][0].clone();
         if call["status"] == "hangup" && acknowledged(&call) == ROUTE.len() {
             let ladder = client.call("trunkline.Calls/GetLadder", "", json!({ "call_id": call["call_id"] })).await?;
-            if ladder["entries"].as_array().is_some_and(|e| e.iter().any(|e| is_answer_to_bye(e))) {
+            if ladder["entries"].as_array().is_some_and(|e| e.iter().any(is_answer_to_bye)) {
                 return Ok(json!({ "call": call, "entries": ladder["entries"] }));
             }
         }

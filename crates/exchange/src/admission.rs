@@ -118,7 +118,14 @@ impl Exchange {
         self.call_effects(&id, effects, now, outputs);
     }
 
-    fn setup(&mut self, id: CallId, message: &Message, flow: &Flow, dispatch: Dispatch, explanation: serde_json::Value) -> Setup {
+    fn setup(
+        &mut self,
+        id: CallId,
+        message: &Message,
+        flow: &Flow,
+        dispatch: Dispatch,
+        explanation: serde_json::Value,
+    ) -> Setup {
         let trunk = dispatch.trunk.unwrap_or_default();
         let options = dispatch.options;
         let media_timeout = dispatch.media.media_timeout.filter(|t| !t.is_zero());

@@ -70,7 +70,9 @@ impl Exchange {
             Command::DeleteRule(id) => self
                 .directory
                 .delete_rule(&id)
-                .map(|rule| (Record::DeleteRule(id.clone()), Reply::Rule(Box::new(rule.clone())), Undo::Rule(id, Some(rule))))
+                .map(|rule| {
+                    (Record::DeleteRule(id.clone()), Reply::Rule(Box::new(rule.clone())), Undo::Rule(id, Some(rule)))
+                })
                 .map_err(ApiError::from),
             Command::SetOptions(key, options) => self.set_options(key, options),
             other => {

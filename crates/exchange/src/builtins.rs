@@ -68,20 +68,26 @@ impl Exchange {
         };
         let mut events = Vec::new();
         if let Ok((info, participant)) = self.rooms.join(&room.name, join, &Default::default(), now, &mut events) {
-            let present = Present {
-                room: info.sid.clone(),
-                room_name: room.name.clone(),
-                identity,
-                speech: Speech::Preparing,
-            };
+            let present =
+                Present { room: info.sid.clone(), room_name: room.name.clone(), identity, speech: Speech::Preparing };
             self.builtins.by_participant.insert(participant.sid.clone(), present);
-            outputs.push(Output::Media(MediaPlan::StartBuiltin { participant: participant.sid, room: info.sid, builtin }));
+            outputs.push(Output::Media(MediaPlan::StartBuiltin {
+                participant: participant.sid,
+                room: info.sid,
+                builtin,
+            }));
         }
         self.room_events(events, now, outputs);
         true
     }
 
-    pub(crate) fn builtin_ready(&mut self, participant: &ParticipantSid, _room: &RoomSid, now: Time, outputs: &mut Vec<Output>) {
+    pub(crate) fn builtin_ready(
+        &mut self,
+        participant: &ParticipantSid,
+        _room: &RoomSid,
+        now: Time,
+        outputs: &mut Vec<Output>,
+    ) {
         let Some(present) = self.builtins.by_participant.get_mut(participant) else { return };
         present.speech = Speech::Ready;
         let (room, identity) = (present.room_name.clone(), present.identity.clone());

@@ -31,9 +31,16 @@ pub(crate) struct Entry {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Place {
     Outside,
-    Inside { room_name: String, room: RoomSid, participant: ParticipantSid, identity: String },
+    Inside {
+        room_name: String,
+        room: RoomSid,
+        participant: ParticipantSid,
+        identity: String,
+    },
     /// It was in this room; built-in participants there may still be speaking to it.
-    Left { room: RoomSid },
+    Left {
+        room: RoomSid,
+    },
 }
 
 impl Place {
@@ -209,7 +216,13 @@ impl Exchange {
                         self.gauges.invites_accepted += 1;
                     }
                     let room = self.rooms.room(&record.room_name);
-                    outputs.push(Output::Notify(Box::new(Webhook { event, at: now, room, participant: None, call: Some(*record) })));
+                    outputs.push(Output::Notify(Box::new(Webhook {
+                        event,
+                        at: now,
+                        room,
+                        participant: None,
+                        call: Some(*record),
+                    })));
                 }
                 Effect::Log(text) => Self::log(Level::Info, Some(id), text, outputs),
                 Effect::Finish => self.finish(id, outputs),
@@ -260,7 +273,8 @@ impl Exchange {
                 }
             }
             SipCommand::Bye { headers } => {
-                let client = entry.dialog.as_ref().and_then(|d| stack.request(d, "BYE", &headers, None, now, &mut actions));
+                let client =
+                    entry.dialog.as_ref().and_then(|d| stack.request(d, "BYE", &headers, None, now, &mut actions));
                 match client {
                     Some(client) => {
                         self.calls.by_client.insert(client, id.clone());
@@ -282,13 +296,15 @@ impl Exchange {
         match command {
             RoomCommand::Join { room, identity, name, metadata, attributes } => {
                 let Some(entry) = self.calls.get(id) else { return };
-                let join = Join { identity, name, kind: Kind::Sip, metadata, attributes, permission: Permission::default() };
+                let join =
+                    Join { identity, name, kind: Kind::Sip, metadata, attributes, permission: Permission::default() };
                 match self.rooms.join(&room, join, &entry.room_settings.clone(), now, &mut events) {
                     Ok((info, participant)) => {
                         self.rooms.activate(&room, &participant.identity, now, &mut events);
                         let identity = participant.identity.clone();
                         self.calls.enter(id, info.sid.clone(), participant.sid.clone(), room.clone(), identity.clone());
-                        let joined = RoomEvent::Joined { room: info.sid.clone(), participant: participant.sid, identity };
+                        let joined =
+                            RoomEvent::Joined { room: info.sid.clone(), participant: participant.sid, identity };
                         self.events.push_back((id.clone(), Event::Room(joined)));
                         if self.someone_else_publishes(&room, id) {
                             self.subscribe_call(id);
@@ -302,20 +318,24 @@ impl Exchange {
                 }
             }
             command => {
-                let Some(Place::Inside { room_name, identity, .. }) = self.calls.get(id).map(|e| e.place.clone()) else {
+                let Some(Place::Inside { room_name, identity, .. }) = self.calls.get(id).map(|e| e.place.clone())
+                else {
                     return;
                 };
                 match command {
                     RoomCommand::Join { .. } => {}
                     RoomCommand::Publish => {
-                        let published = self.rooms.publish(&room_name, &identity, &identity, "audio/opus", now, &mut events);
+                        let published =
+                            self.rooms.publish(&room_name, &identity, &identity, "audio/opus", now, &mut events);
                         if let Err(error) = published {
                             Self::log(Level::Warn, Some(id), format!("the track was not published: {error}"), outputs);
                         }
                     }
                     RoomCommand::SetAttributes(attributes) => {
                         let patch = ParticipantPatch { attributes, ..Default::default() };
-                        if let Err(error) = self.rooms.update_participant(&room_name, &identity, &patch, now, &mut events) {
+                        if let Err(error) =
+                            self.rooms.update_participant(&room_name, &identity, &patch, now, &mut events)
+                        {
                             Self::log(Level::Warn, Some(id), format!("attributes were not set: {error}"), outputs);
                         }
                     }

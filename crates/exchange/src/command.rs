@@ -47,10 +47,23 @@ pub enum Command {
     ListRooms(Vec<String>),
     DeleteRoom(String),
     ListParticipants(String),
-    GetParticipant { room: String, identity: String },
-    RemoveParticipant { room: String, identity: String },
-    UpdateParticipant { room: String, identity: String, patch: ParticipantPatch },
-    UpdateRoomMetadata { room: String, metadata: String },
+    GetParticipant {
+        room: String,
+        identity: String,
+    },
+    RemoveParticipant {
+        room: String,
+        identity: String,
+    },
+    UpdateParticipant {
+        room: String,
+        identity: String,
+        patch: ParticipantPatch,
+    },
+    UpdateRoomMetadata {
+        room: String,
+        metadata: String,
+    },
     /// Which trunk and rule a call would take, and why not the others.
     Explain(CallFacts),
     /// The running calls.

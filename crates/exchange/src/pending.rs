@@ -19,7 +19,14 @@ pub(crate) struct Pending {
 
 enum Waiting {
     Call(CallId),
-    Api { request: RequestId, reply: Reply, undo: Undo },
+    Api(Box<Answer>),
+}
+
+/// What to answer when a record is durable, and what to take back if it cannot be written.
+struct Answer {
+    request: RequestId,
+    reply: Reply,
+    undo: Undo,
 }
 
 /// How to take back a change that could not be written.
@@ -57,7 +64,7 @@ impl Exchange {
         undo: Undo,
         outputs: &mut Vec<Output>,
     ) {
-        let id = self.pending.wait(Waiting::Api { request, reply, undo });
+        let id = self.pending.wait(Waiting::Api(Box::new(Answer { request, reply, undo })));
         outputs.push(Output::Persist(id, Box::new(record)));
     }
 
@@ -65,7 +72,8 @@ impl Exchange {
         match self.pending.waiting.remove(&id) {
             None => {}
             Some(Waiting::Call(call)) => self.events.push_back((call, Event::Stored(result))),
-            Some(Waiting::Api { request, reply, undo }) => {
+            Some(Waiting::Api(answer)) => {
+                let Answer { request, reply, undo } = *answer;
                 let reply = result.map(|()| reply).map_err(|why| {
                     self.undo(undo);
                     ApiError { code: Code::Unavailable, message: format!("the record could not be written: {why}") }

@@ -39,7 +39,8 @@ impl Exchange {
                 Happened::Data { room, from, packet: Packet::SipDtmf { code, digit }, .. } => {
                     let digits = if digit.is_empty() { digit_of(code) } else { digit };
                     for call in self.calls.of_room(&room) {
-                        let own = self.calls.get(&call).is_some_and(|e| e.call.facts().record.participant_identity == from);
+                        let own =
+                            self.calls.get(&call).is_some_and(|e| e.call.facts().record.participant_identity == from);
                         if !own {
                             let sent = RoomEvent::DtmfSent { digits: digits.clone() };
                             self.events.push_back((call, Event::Room(sent)));
@@ -78,14 +79,18 @@ impl Exchange {
             self.events.push_back((call, Event::Room(RoomEvent::Removed(reason))));
         }
         if self.builtins.is_builtin(&participant.sid) && self.rooms.sid(&room.name).as_ref() == Some(&room.sid) {
-            outputs.push(Output::Media(MediaPlan::StopBuiltin { participant: participant.sid.clone(), room: room.sid.clone() }));
+            outputs.push(Output::Media(MediaPlan::StopBuiltin {
+                participant: participant.sid.clone(),
+                room: room.sid.clone(),
+            }));
             self.builtins.remove(&participant.sid);
         }
     }
 
     fn dispatch(&mut self, room: &RoomInfo, agent: &str, metadata: &str, now: Time, outputs: &mut Vec<Output>) {
         if !self.start_builtin(room, agent, metadata, now, outputs) {
-            let text = format!("the agent {agent:?} is not built in, and no worker can register yet: it is not dispatched");
+            let text =
+                format!("the agent {agent:?} is not built in, and no worker can register yet: it is not dispatched");
             Self::log(Level::Warn, None, text, outputs);
         }
     }

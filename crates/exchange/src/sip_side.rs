@@ -1,10 +1,6 @@
 //! Messages in, the stack's events to the calls, messages out.
 
-use crate::{
-    Exchange, Output,
-    exchange::Drain,
-    trace::call_id_of,
-};
+use crate::{Exchange, Output, exchange::Drain, trace::call_id_of};
 use trunkline_call::Event as CallEvent;
 use trunkline_routing::Dispatch;
 use trunkline_sip::{

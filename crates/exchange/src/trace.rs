@@ -9,7 +9,15 @@ use trunkline_types::{CallId, Time, limits};
 const SECRET: [&str; 4] = ["authorization", "proxy-authorization", "www-authenticate", "proxy-authenticate"];
 
 impl Exchange {
-    pub(crate) fn trace(&mut self, call: &CallId, sent: bool, flow: &Flow, bytes: &[u8], at: Time, outputs: &mut Vec<Output>) {
+    pub(crate) fn trace(
+        &mut self,
+        call: &CallId,
+        sent: bool,
+        flow: &Flow,
+        bytes: &[u8],
+        at: Time,
+        outputs: &mut Vec<Output>,
+    ) {
         let Some(entry) = self.calls.get_mut(call) else { return };
         if entry.traced >= limits::LADDER_ENTRIES {
             return;

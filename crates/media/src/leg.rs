@@ -9,7 +9,9 @@ use std::{
 };
 use trunkline_audio::g711;
 use trunkline_call::media::{Codec, LegKey, LegMedia, LegStats, MediaFact};
-use trunkline_rtp::{DtmfReceiver, HEADER_BYTES, Judgement, Packet, Reception, SourceLock, digit_of, rtcp, write_header};
+use trunkline_rtp::{
+    DtmfReceiver, HEADER_BYTES, Judgement, Packet, Reception, SourceLock, digit_of, rtcp, write_header,
+};
 use trunkline_types::{RoomSid, Time};
 
 /// What is kept of the caller's voice before it is played: five frames.
@@ -124,7 +126,8 @@ impl Leg {
 
     fn report_received(&mut self, bytes: &[u8], source: SocketAddr, now: Time) {
         let known = self.lock.source().is_some_and(|s| s.ip() == source.ip());
-        if known && rtcp::sender(bytes).is_some()
+        if known
+            && rtcp::sender(bytes).is_some()
             && let Some(started) = &mut self.started
         {
             started.alive_at = now;

@@ -70,7 +70,13 @@ pub struct Permission {
 
 impl Default for Permission {
     fn default() -> Self {
-        Self { can_subscribe: true, can_publish: true, can_publish_data: true, can_update_metadata: true, hidden: false }
+        Self {
+            can_subscribe: true,
+            can_publish: true,
+            can_publish_data: true,
+            can_update_metadata: true,
+            hidden: false,
+        }
     }
 }
 

@@ -1,9 +1,6 @@
 //! One room and its members.
 
-use crate::{
-    Error, Kind, ParticipantInfo, ParticipantPatch, RoomInfo, RoomSettings, State,
-    rooms::Defaults,
-};
+use crate::{Error, Kind, ParticipantInfo, ParticipantPatch, RoomInfo, RoomSettings, State, rooms::Defaults};
 use std::{collections::BTreeMap, time::Duration};
 use trunkline_types::{RoomSid, Time, limits};
 
@@ -99,11 +96,8 @@ pub(crate) fn patch(member: &mut ParticipantInfo, patch: &ParticipantPatch) -> R
     let mut attributes = member.attributes.clone();
     let mut changed = Vec::new();
     for (key, value) in &patch.attributes {
-        let before = if value.is_empty() {
-            attributes.remove(key)
-        } else {
-            attributes.insert(key.clone(), value.clone())
-        };
+        let before =
+            if value.is_empty() { attributes.remove(key) } else { attributes.insert(key.clone(), value.clone()) };
         if before.as_deref().unwrap_or_default() != value {
             changed.push(key.clone());
         }

@@ -65,7 +65,13 @@ impl Rooms {
         self.open(name, &settings, now, out)
     }
 
-    fn open(&mut self, name: &str, settings: &RoomSettings, now: Time, out: &mut Vec<Event>) -> Result<RoomInfo, Error> {
+    fn open(
+        &mut self,
+        name: &str,
+        settings: &RoomSettings,
+        now: Time,
+        out: &mut Vec<Event>,
+    ) -> Result<RoomInfo, Error> {
         if name.is_empty() {
             return Err(Error::Empty { field: "the room's name" });
         }

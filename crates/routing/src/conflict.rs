@@ -6,7 +6,11 @@ use std::collections::BTreeSet;
 use trunkline_types::normalize_number;
 
 fn keys(numbers: &[String]) -> BTreeSet<String> {
-    if numbers.is_empty() { BTreeSet::from([String::new()]) } else { numbers.iter().map(|n| normalize_number(n)).collect() }
+    if numbers.is_empty() {
+        BTreeSet::from([String::new()])
+    } else {
+        numbers.iter().map(|n| normalize_number(n)).collect()
+    }
 }
 
 fn meet(a: &[String], b: &[String]) -> bool {

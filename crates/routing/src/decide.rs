@@ -160,13 +160,17 @@ impl Directory {
     ) -> Outcome {
         let (rule, considered) = self.find_rule(facts, trunk);
         explanation.rules = considered;
-        let via = trunk.map_or_else(|| "no trunk (require_trunk is off)".into(), |t| format!("trunk {} ({})", t.id, t.name));
+        let via =
+            trunk.map_or_else(|| "no trunk (require_trunk is off)".into(), |t| format!("trunk {} ({})", t.id, t.name));
         let Some(rule) = rule else {
             let closest = explanation.rules.first().map_or_else(
                 || "there is no rule for it; create one with `trunkline rule create`".into(),
                 |c| format!("the closest, {} ({}), requires {}", c.id, c.name, c.why),
             );
-            explanation.verdict = format!("RULE_NO_MATCH: {} came through {via} and matched no dispatch rule; {closest}", masked(&facts.to));
+            explanation.verdict = format!(
+                "RULE_NO_MATCH: {} came through {via} and matched no dispatch rule; {closest}",
+                masked(&facts.to)
+            );
             return Outcome::Refuse {
                 status: 404,
                 reason: "No dispatch rule matches the call".into(),
@@ -175,7 +179,8 @@ impl Directory {
             };
         };
         if rule.rule.as_ref().is_some_and(|r| !r.pin().is_empty()) {
-            explanation.verdict = format!("PIN_UNSUPPORTED: rule {} ({}) wants a pin, which cannot be asked for yet", rule.id, rule.name);
+            explanation.verdict =
+                format!("PIN_UNSUPPORTED: rule {} ({}) wants a pin, which cannot be asked for yet", rule.id, rule.name);
             return Outcome::Refuse {
                 status: 403,
                 reason: "PIN rules are not supported yet".into(),

@@ -199,10 +199,12 @@ impl Directory {
     /// `ListSIPInboundTrunk`.
     pub fn list_inbound(&self, filter: &ListFilter) -> Vec<InboundTrunk> {
         let wanted: BTreeSet<_> = filter.numbers.iter().map(|n| normalize_number(n)).collect();
-        listed(&self.inbound, filter, |t| has_number(&t.numbers, &wanted), |id| InboundTrunk {
-            id: TrunkId::from(id),
-            ..Default::default()
-        })
+        listed(
+            &self.inbound,
+            filter,
+            |t| has_number(&t.numbers, &wanted),
+            |id| InboundTrunk { id: TrunkId::from(id), ..Default::default() },
+        )
     }
 
     /// `CreateSIPOutboundTrunk`.
@@ -275,10 +277,12 @@ impl Directory {
     /// `ListSIPOutboundTrunk`.
     pub fn list_outbound(&self, filter: &ListFilter) -> Vec<OutboundTrunk> {
         let wanted: BTreeSet<_> = filter.numbers.iter().map(|n| normalize_number(n)).collect();
-        listed(&self.outbound, filter, |t| has_number(&t.numbers, &wanted), |id| OutboundTrunk {
-            id: TrunkId::from(id),
-            ..Default::default()
-        })
+        listed(
+            &self.outbound,
+            filter,
+            |t| has_number(&t.numbers, &wanted),
+            |id| OutboundTrunk { id: TrunkId::from(id), ..Default::default() },
+        )
     }
 
     /// `CreateSIPDispatchRule`.
@@ -403,7 +407,11 @@ impl Directory {
 }
 
 fn number_keys(numbers: &[String]) -> BTreeSet<String> {
-    if numbers.is_empty() { BTreeSet::from([String::new()]) } else { numbers.iter().map(|n| normalize_number(n)).collect() }
+    if numbers.is_empty() {
+        BTreeSet::from([String::new()])
+    } else {
+        numbers.iter().map(|n| normalize_number(n)).collect()
+    }
 }
 
 fn trunk_keys(rule: &DispatchRule) -> Vec<TrunkId> {

@@ -40,7 +40,11 @@ pub struct Dispatch {
 }
 
 impl Directory {
-    pub(crate) fn find_rule(&self, facts: &CallFacts, trunk: Option<&InboundTrunk>) -> (Option<&DispatchRule>, Vec<Considered>) {
+    pub(crate) fn find_rule(
+        &self,
+        facts: &CallFacts,
+        trunk: Option<&InboundTrunk>,
+    ) -> (Option<&DispatchRule>, Vec<Considered>) {
         let of_trunk = trunk.and_then(|t| self.rules_by_trunk.get(&t.id)).into_iter().flatten();
         let of_any = self.rules_by_trunk.get(&TrunkId::default()).into_iter().flatten();
         let mut considered = Vec::new();
@@ -114,7 +118,10 @@ impl Directory {
                 .headers_on_200_to_bye
                 .or(of_trunk.headers_on_200_to_bye)
                 .or(Some(settings.headers_on_200_to_bye)),
-            no_answer_status: of_rule.no_answer_status.or(of_trunk.no_answer_status).or(Some(settings.no_answer_status)),
+            no_answer_status: of_rule
+                .no_answer_status
+                .or(of_trunk.no_answer_status)
+                .or(Some(settings.no_answer_status)),
             drain_ms: of_rule.drain_ms.or(of_trunk.drain_ms).or(Some(settings.drain_ms)),
         }
     }
@@ -171,7 +178,8 @@ fn miss(rule: &DispatchRule, facts: &CallFacts) -> Option<(&'static str, String)
 }
 
 fn room_name(rule: &DispatchRule, caller: &str, called: &str, random: &mut Random) -> String {
-    let prefixed = |prefix: &str, name: &str| if prefix.is_empty() { name.to_owned() } else { format!("{prefix}_{name}") };
+    let prefixed =
+        |prefix: &str, name: &str| if prefix.is_empty() { name.to_owned() } else { format!("{prefix}_{name}") };
     match &rule.rule {
         Some(Rule::Direct { room_name, .. }) => room_name.clone(),
         Some(Rule::Individual { room_prefix, no_randomness, .. }) => {

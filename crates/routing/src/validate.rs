@@ -30,7 +30,11 @@ pub struct Refusal {
 
 impl Refusal {
     pub(crate) fn invalid(field: &str, message: impl Into<String>) -> Self {
-        Self { kind: RefusalKind::InvalidArgument, field: field.into(), message: format!("{field}: {}", message.into()) }
+        Self {
+            kind: RefusalKind::InvalidArgument,
+            field: field.into(),
+            message: format!("{field}: {}", message.into()),
+        }
     }
 
     pub(crate) fn not_found(what: &str, id: &str) -> Self {
@@ -41,10 +45,38 @@ impl Refusal {
 
 /// Headers that make up the dialog; nobody may set or map them (LiveKit's list and our own).
 const RESERVED: [&str; 32] = [
-    "accept", "accept-encoding", "accept-language", "allow", "allow-events", "authorization", "call-id", "contact",
-    "content-encoding", "content-length", "content-type", "cseq", "event", "expires", "from", "max-forwards",
-    "proxy-authorization", "record-route", "refer-to", "reply-to", "require", "to", "via", "k", "l", "m", "o", "r",
-    "t", "u", "v", "f",
+    "accept",
+    "accept-encoding",
+    "accept-language",
+    "allow",
+    "allow-events",
+    "authorization",
+    "call-id",
+    "contact",
+    "content-encoding",
+    "content-length",
+    "content-type",
+    "cseq",
+    "event",
+    "expires",
+    "from",
+    "max-forwards",
+    "proxy-authorization",
+    "record-route",
+    "refer-to",
+    "reply-to",
+    "require",
+    "to",
+    "via",
+    "k",
+    "l",
+    "m",
+    "o",
+    "r",
+    "t",
+    "u",
+    "v",
+    "f",
 ];
 
 const MEDIA_TIMEOUT_MAX: Duration = Duration::from_secs(600);
@@ -59,7 +91,10 @@ fn token(field: &str, name: &str) -> Result<(), Refusal> {
 
 fn not_reserved(field: &str, name: &str) -> Result<(), Refusal> {
     if RESERVED.iter().any(|r| name.eq_ignore_ascii_case(r)) {
-        return Err(Refusal::invalid(field, format!("{name:?} belongs to the dialog; use a header of your own, such as X-…")));
+        return Err(Refusal::invalid(
+            field,
+            format!("{name:?} belongs to the dialog; use a header of your own, such as X-…"),
+        ));
     }
     Ok(())
 }
@@ -73,7 +108,10 @@ fn headers(field: &str, headers: &BTreeMap<String, String>) -> Result<(), Refusa
             return Err(Refusal::invalid(field, format!("the value of {name:?} is longer than {limit} bytes")));
         }
         if value.chars().any(|c| c.is_control() && c != '\t') {
-            return Err(Refusal::invalid(field, format!("the value of {name:?} holds a line break or control character")));
+            return Err(Refusal::invalid(
+                field,
+                format!("the value of {name:?} holds a line break or control character"),
+            ));
         }
     }
     Ok(())
@@ -94,7 +132,10 @@ fn media(media: Option<&MediaConfig>) -> Result<(), Refusal> {
     let Some(media) = media else { return Ok(()) };
     for codec in &media.codecs {
         if codec.name.is_empty() || codec.name.contains(|c: char| c.is_whitespace() || c == '/') {
-            return Err(Refusal::invalid("media.codecs", format!("{:?} is not a codec's name, such as PCMU", codec.name)));
+            return Err(Refusal::invalid(
+                "media.codecs",
+                format!("{:?} is not a codec's name, such as PCMU", codec.name),
+            ));
         }
     }
     if media.media_timeout.is_some_and(|t| t > MEDIA_TIMEOUT_MAX) {

@@ -62,7 +62,11 @@ pub fn answer(offer: &Session, local: &Local) -> Result<(Session, Negotiated), E
         .media
         .iter()
         .enumerate()
-        .map(|(index, asked)| if index == chosen { accepted(asked, offer.direction, &negotiated, local) } else { refused(asked) })
+        .map(
+            |(index, asked)| {
+                if index == chosen { accepted(asked, offer.direction, &negotiated, local) } else { refused(asked) }
+            },
+        )
         .collect();
     Ok((ours(local, media), negotiated))
 }
@@ -211,7 +215,12 @@ fn refused(asked: &Media) -> Media {
         kind: asked.kind.clone(),
         port: 0,
         profile: asked.profile.clone(),
-        formats: asked.formats.iter().take(1).map(|f| Format { token: f.token.clone(), ..Default::default() }).collect(),
+        formats: asked
+            .formats
+            .iter()
+            .take(1)
+            .map(|f| Format { token: f.token.clone(), ..Default::default() })
+            .collect(),
         ..Default::default()
     }
 }

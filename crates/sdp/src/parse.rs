@@ -1,9 +1,6 @@
 //! Reading a description: CRLF or LF, unknown lines passed over, numbers checked.
 
-use crate::{
-    Direction, Error, Format, Media, Session,
-    session::Host,
-};
+use crate::{Direction, Error, Format, Media, Session, session::Host};
 use trunkline_types::limits;
 
 impl Session {
@@ -42,7 +39,8 @@ impl Session {
         match kind {
             "o" => self.origin_line(value, line),
             "c" => {
-                let host = host(value).ok_or(Error::Malformed { line, why: "c= needs IN, IP4 or IP6 and an address" })?;
+                let host =
+                    host(value).ok_or(Error::Malformed { line, why: "c= needs IN, IP4 or IP6 and an address" })?;
                 match self.media.last_mut() {
                     Some(media) => media.host = media.host.take().or(Some(host)),
                     None => self.host = Some(host),
@@ -97,7 +95,9 @@ impl Session {
             }
             "ptime" => media.ptime = milliseconds(value),
             "maxptime" => media.maxptime = milliseconds(value),
-            "rtcp" => media.rtcp_port = value.split_whitespace().next().and_then(|p| p.parse().ok()).filter(|p| *p != 0),
+            "rtcp" => {
+                media.rtcp_port = value.split_whitespace().next().and_then(|p| p.parse().ok()).filter(|p| *p != 0)
+            }
             "rtcp-mux" => media.rtcp_mux = true,
             _ => {}
         }

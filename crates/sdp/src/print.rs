@@ -1,7 +1,10 @@
 //! Writing a description.
 
 use crate::{Session, session::Host};
-use std::{fmt::Write, net::{IpAddr, Ipv4Addr}};
+use std::{
+    fmt::Write,
+    net::{IpAddr, Ipv4Addr},
+};
 
 impl Session {
     /// The description as text, lines ended by CRLF.

@@ -4,8 +4,8 @@
 //! exchange thread, and serves the API. Nothing is decided here: every decision is the exchange's,
 //! every byte a shell's.
 
-pub mod config;
 mod clock;
+pub mod config;
 mod control;
 mod exchange_thread;
 mod outputs;

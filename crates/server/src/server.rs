@@ -91,10 +91,8 @@ impl Server {
         let addresses = addresses(&transport, &listeners)?;
 
         let keys = trunkline_api::Keys::new(config.keys.0.clone());
-        let webhook = trunkline_api::WebhookConfig {
-            api_key: config.webhook.api_key.clone(),
-            urls: config.webhook.urls.clone(),
-        };
+        let webhook =
+            trunkline_api::WebhookConfig { api_key: config.webhook.api_key.clone(), urls: config.webhook.urls.clone() };
         let waiting = Waiting::default();
         let drained = Arc::new(Notify::new());
         let stop = Arc::new(AtomicBool::new(false));
@@ -108,7 +106,8 @@ impl Server {
             drained: drained.clone(),
             stop: stop.clone(),
         };
-        let exchange = exchange_thread::spawn(build_exchange(&config, loaded)?, inputs, outputs).map_err(Error::Thread)?;
+        let exchange =
+            exchange_thread::spawn(build_exchange(&config, loaded)?, inputs, outputs).map_err(Error::Thread)?;
 
         let control = Control { inbox: inbox.clone(), waiting, next: AtomicU64::new(1), reader, ready: ready.clone() };
         let api = trunkline_api::Config {

@@ -13,7 +13,11 @@ use trunkline_call::{
     media::{LegStats, MediaFact, MediaPlan},
     record::CallRecord,
 };
-use trunkline_exchange::{Exchange, Input, Output, command::{Command, Reply}, port::Record};
+use trunkline_exchange::{
+    Exchange, Input, Output,
+    command::{Command, Reply},
+    port::Record,
+};
 use trunkline_room::ParticipantPatch;
 use trunkline_sip::{
     Message,
@@ -59,6 +63,8 @@ pub struct World {
     pub records: BTreeMap<String, CallRecord>,
     /// Whatever went against an invariant, in words.
     pub faults: Vec<String>,
+    /// SIP Call-ID → call.
+    by_call_id: HashMap<String, String>,
     requests: u64,
 }
 
@@ -90,6 +96,7 @@ impl World {
             by_address: HashMap::new(),
             records: BTreeMap::new(),
             faults: Vec::new(),
+            by_call_id: HashMap::new(),
             requests: 0,
         }
     }
@@ -208,8 +215,7 @@ impl World {
     /// The Five9 pattern: attributes, and at once the room is deleted.
     fn end_from_room(&mut self, index: usize) {
         let Some(call_id) = self.callers.get(index).map(|c| c.call_id().to_owned()) else { return };
-        let Some(Ok(Reply::Calls(live))) = self.ask(Command::LiveCalls) else { return };
-        let Some(record) = live.into_iter().find(|r| r.sip_call_id == call_id) else { return };
+        let Some(record) = self.by_call_id.get(&call_id).and_then(|id| self.records.get(id)).cloned() else { return };
         let attributes = ROUTING.iter().map(|(name, _, value)| ((*name).to_owned(), (*value).to_owned())).collect();
         let patch = ParticipantPatch { attributes, ..Default::default() };
         let (room, identity) = (record.room_name, record.participant_identity);
@@ -251,6 +257,7 @@ impl World {
         if ended {
             self.faults.push(format!("the record of {} was written after its end", call.call_id));
         }
+        self.by_call_id.insert(call.sip_call_id.clone(), call.call_id.to_string());
         self.records.insert(call.call_id.to_string(), call);
     }
 

@@ -72,7 +72,10 @@ fn run(calls: u64, loss_per_mille: u64, seed: u64) {
         if reason == EndReason::RoomDeleted {
             let bye = caller.bye.as_deref().unwrap_or_default();
             for (_, header, value) in ROUTING {
-                assert!(bye.contains(&format!("\r\n{header}: {value}\r\n")), "seed {seed}: {id} lacks {header}:\n{bye}");
+                assert!(
+                    bye.contains(&format!("\r\n{header}: {value}\r\n")),
+                    "seed {seed}: {id} lacks {header}:\n{bye}"
+                );
             }
         } else {
             assert_eq!(reason, EndReason::RemoteBye, "seed {seed}: {id}");
@@ -95,7 +98,12 @@ fn many_seeds_without_loss_and_with_much() {
 #[test]
 fn a_seed_replays() {
     let ended = |seed| {
-        let link = Link { loss_per_mille: 50, duplicate_per_mille: 0, delay: Duration::from_millis(10), jitter: Duration::from_millis(10) };
+        let link = Link {
+            loss_per_mille: 50,
+            duplicate_per_mille: 0,
+            delay: Duration::from_millis(10),
+            jitter: Duration::from_millis(10),
+        };
         let mut world = World::new(exchange(seed), link, seed);
         for n in 0..50 {
             world.call(Duration::from_millis(n * 5), "+15550001", "+15551234567", None);

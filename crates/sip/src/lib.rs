@@ -26,7 +26,7 @@ pub use digest::{Challenger, Verdict};
 pub use message::Message;
 pub use salvage::Malformed;
 pub use stack::{Action, ClientId, DialogId, Event, InviteId, RequestId, Stack, StackConfig, StackCounts};
-pub use stream::StreamReader;
+pub use stream::{Framed, StreamReader};
 
 /// Header names and values, in order.
 pub type HeaderList = Vec<(String, String)>;

@@ -209,8 +209,7 @@ fn parse(bytes: &Bytes) -> Result<Message, Fault> {
     let cseq_text = one("CSeq").ok_or_else(|| fault(400, "CSeq is missing"))?;
     let (cseq, cseq_method) = cseq_value(cseq_text)?;
     let call_id = one("Call-ID").unwrap_or_default().to_owned();
-    let message =
-        Message(Arc::new(Parts { raw: bytes.clone(), start, headers, body, call_id, cseq, cseq_method }));
+    let message = Message(Arc::new(Parts { raw: bytes.clone(), start, headers, body, call_id, cseq, cseq_method }));
     validate::check(&message, &message.0)?;
     Ok(message)
 }
@@ -237,7 +236,8 @@ fn start_line(line: &str) -> Result<Start, Fault> {
         return Ok(Start::Response { status, reason: parts.next().unwrap_or_default().to_owned() });
     }
     let mut parts = line.split(' ');
-    let (Some(method), Some(uri), Some(version), None) = (parts.next(), parts.next(), parts.next(), parts.next()) else {
+    let (Some(method), Some(uri), Some(version), None) = (parts.next(), parts.next(), parts.next(), parts.next())
+    else {
         return Err(fault(400, "the request line is not `Method URI SIP/2.0`"));
     };
     if method.is_empty() || !method.bytes().all(address::is_token) {

@@ -41,7 +41,8 @@ impl Response<'_> {
         };
         let from = self.request.header("From").unwrap_or_default();
         let cseq = self.request.header("CSeq").unwrap_or_default();
-        let _ = write!(text, "From: {from}\r\nTo: {to}{tag}\r\nCall-ID: {}\r\nCSeq: {cseq}\r\n", self.request.call_id());
+        let _ =
+            write!(text, "From: {from}\r\nTo: {to}{tag}\r\nCall-ID: {}\r\nCSeq: {cseq}\r\n", self.request.call_id());
         if let Some(contact) = &self.contact {
             let _ = write!(text, "Contact: {contact}\r\n");
         }

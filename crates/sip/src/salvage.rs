@@ -74,6 +74,7 @@ fn answer(bytes: &[u8], fault: &Fault) -> Option<Bytes> {
         let tagged = *name == "To" && address::Address::parse(value).tag.is_none();
         response.push_str(&format!("{name}: {value}{}\r\n", if tagged { ";tag=malformed" } else { "" }));
     }
-    response.push_str(&format!("Warning: 399 trunkline \"{}\"\r\nContent-Length: 0\r\n\r\n", fault.why.replace('"', "'")));
+    response
+        .push_str(&format!("Warning: 399 trunkline \"{}\"\r\nContent-Length: 0\r\n\r\n", fault.why.replace('"', "'")));
     Some(Bytes::from(response))
 }

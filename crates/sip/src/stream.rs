@@ -8,6 +8,9 @@ use crate::{
 use bytes::{Bytes, BytesMut};
 use trunkline_types::limits;
 
+/// A message cut out of a stream: its bytes, and what they say.
+pub type Framed = (Bytes, Result<Message, Malformed>);
+
 /// The reader of one connection.
 #[derive(Debug, Default)]
 pub struct StreamReader {
@@ -25,7 +28,7 @@ impl StreamReader {
     ///
     /// # Errors
     /// Framing is lost: answer if there is an answer, then close.
-    pub fn push(&mut self, bytes: &[u8]) -> Result<Vec<(Bytes, Result<Message, Malformed>)>, Malformed> {
+    pub fn push(&mut self, bytes: &[u8]) -> Result<Vec<Framed>, Malformed> {
         self.buffer.extend_from_slice(bytes);
         let mut messages = Vec::new();
         loop {
@@ -50,7 +53,8 @@ impl StreamReader {
 
     /// Whether a message has begun and is not complete.
     pub fn pending(&self) -> bool {
-        !self.buffer.is_empty()
+        // A lone CRLF is a keep-alive, not the beginning of a message.
+        self.buffer.iter().any(|b| !matches!(b, b'\r' | b'\n'))
     }
 
     /// How many double CRLFs came, each to be answered with one CRLF (RFC 5626 §3.5.1).

@@ -32,9 +32,7 @@ fn literal_end(bytes: &[u8], at: usize) -> Option<usize> {
         [b'/', b'*', ..] => Some(at + block_comment(rest)),
         [b'"', ..] => Some(at + quoted(rest)),
         [b'r', b'"' | b'#', ..] if !after_word => raw(rest, 1).map(|length| at + length),
-        [b'b' | b'c', b'r', b'"' | b'#', ..] if !after_word => {
-            raw(rest, 2).map(|length| at + length)
-        }
+        [b'b' | b'c', b'r', b'"' | b'#', ..] if !after_word => raw(rest, 2).map(|length| at + length),
         [b'\'', ..] => character(rest).map(|length| at + length),
         _ => None,
     }
@@ -83,9 +81,7 @@ fn raw(rest: &[u8], prefix: usize) -> Option<usize> {
     let mut closing = vec![b'"'];
     closing.resize(hashes + 1, b'#');
     let body = prefix + hashes + 1;
-    let length = rest[body..]
-        .windows(closing.len())
-        .position(|window| window == closing);
+    let length = rest[body..].windows(closing.len()).position(|window| window == closing);
     Some(length.map_or(rest.len(), |length| body + length + closing.len()))
 }
 
@@ -104,11 +100,7 @@ fn character(rest: &[u8]) -> Option<usize> {
 
 /// The line number, from 1, of a byte offset.
 pub fn line_of(text: &str, offset: usize) -> usize {
-    text.as_bytes()[..offset]
-        .iter()
-        .filter(|&&b| b == b'\n')
-        .count()
-        + 1
+    text.as_bytes()[..offset].iter().filter(|&&b| b == b'\n').count() + 1
 }
 
 /// Where the bracket that opens at `open` is closed (the offset of the closing one).
@@ -140,7 +132,8 @@ mod tests {
 
     #[test]
     fn blanks_comments_strings_and_characters_but_not_lifetimes() {
-        let source = "let a = \"x // \\\" y\"; // c\n/* d /* e */ f */ fn g<'h>(i: &'h str) { 'j'; '\\''; b\"k\"; 'ü'; }";
+        let source =
+            "let a = \"x // \\\" y\"; // c\n/* d /* e */ f */ fn g<'h>(i: &'h str) { 'j'; '\\''; b\"k\"; 'ü'; }";
         let code = blank(source);
         assert_eq!(code.lines().count(), source.lines().count());
         for gone in ["x", "y", "c", "d", "e */", " f ", "'j'", "k", "ü"] {
@@ -153,10 +146,7 @@ mod tests {
     fn blanks_raw_strings_but_not_raw_identifiers() {
         let code = blank("let r#type = r#\"a \" b\"#; let c = br\"d\"; e");
         assert!(code.contains("let r#type ="), "{code}");
-        assert!(
-            !code.contains("a ") && !code.contains("b\"") && !code.contains('d'),
-            "{code}"
-        );
+        assert!(!code.contains("a ") && !code.contains("b\"") && !code.contains('d'), "{code}");
         assert!(code.ends_with("; e"), "{code}");
     }
 

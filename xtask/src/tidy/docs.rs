@@ -17,13 +17,8 @@ pub fn dead_links(sources: &[Source], exists: &dyn Fn(&Path) -> bool) -> Vec<Fin
             }
             for link in links(line) {
                 let file = link.split('#').next().unwrap_or_default();
-                if !file.is_empty() && !plain(&folder.join(file)).is_some_and(|path| exists(&path))
-                {
-                    findings.push(Finding::at(
-                        &source.path,
-                        number + 1,
-                        format!("dead link: {link}"),
-                    ));
+                if !file.is_empty() && !plain(&folder.join(file)).is_some_and(|path| exists(&path)) {
+                    findings.push(Finding::at(&source.path, number + 1, format!("dead link: {link}")));
                 }
             }
         }
@@ -33,10 +28,7 @@ pub fn dead_links(sources: &[Source], exists: &dyn Fn(&Path) -> bool) -> Vec<Fin
 
 /// The targets of a line's links, those to the web left out.
 fn links(line: &str) -> impl Iterator<Item = &str> {
-    let targets = line
-        .split("](")
-        .skip(1)
-        .filter_map(|rest| rest.split([')', ' ']).next());
+    let targets = line.split("](").skip(1).filter_map(|rest| rest.split([')', ' ']).next());
     targets.filter(|target| !target.contains("://") && !target.starts_with("mailto:"))
 }
 
@@ -67,11 +59,7 @@ pub fn machine_paths(sources: &[Source]) -> Vec<Finding> {
     for source in sources {
         for (number, line) in source.text.lines().enumerate() {
             if let Some(path) = machine_path(line) {
-                findings.push(Finding::at(
-                    &source.path,
-                    number + 1,
-                    format!("a path of one machine: {path}"),
-                ));
+                findings.push(Finding::at(&source.path, number + 1, format!("a path of one machine: {path}")));
             }
         }
     }
@@ -81,21 +69,12 @@ pub fn machine_paths(sources: &[Source]) -> Vec<Finding> {
 fn machine_path(line: &str) -> Option<&str> {
     for (at, _) in line.match_indices('/') {
         // Behind a letter, a dot or another slash it is part of a longer path or an address.
-        let inside = line[..at]
-            .chars()
-            .next_back()
-            .is_some_and(|c| c.is_alphanumeric() || "./_-}>*~".contains(c));
+        let inside = line[..at].chars().next_back().is_some_and(|c| c.is_alphanumeric() || "./_-}>*~".contains(c));
         let rest = &line[at + 1..];
-        let word = rest
-            .split(|c: char| !(c.is_alphanumeric() || c == '_' || c == '-' || c == '.'))
-            .next();
-        if !inside
-            && word.is_some_and(|word| OWN.contains(&word))
-            && rest[word.map_or(0, str::len)..].starts_with('/')
+        let word = rest.split(|c: char| !(c.is_alphanumeric() || c == '_' || c == '-' || c == '.')).next();
+        if !inside && word.is_some_and(|word| OWN.contains(&word)) && rest[word.map_or(0, str::len)..].starts_with('/')
         {
-            return line[at..]
-                .split(|c: char| c.is_whitespace() || "\"'`)>,;".contains(c))
-                .next();
+            return line[at..].split(|c: char| c.is_whitespace() || "\"'`)>,;".contains(c)).next();
         }
     }
     None
@@ -106,10 +85,7 @@ mod tests {
     use super::*;
 
     fn source(path: &str, text: impl Into<String>) -> Source {
-        Source {
-            path: path.into(),
-            text: text.into(),
-        }
+        Source { path: path.into(), text: text.into() }
     }
 
     #[test]
@@ -117,10 +93,7 @@ mod tests {
         let text = "[a](b.md) [c](../d.md#e) [f](#g) [h](https://example.com/i) [j](../../k.md)\n```\n[l](m.md)\n```\n";
         let exists = |path: &Path| path == Path::new("docs/b.md");
         let findings = dead_links(&[source("docs/x.md", text)], &exists);
-        let texts: Vec<&str> = findings
-            .iter()
-            .map(|finding| finding.text.as_str())
-            .collect();
+        let texts: Vec<&str> = findings.iter().map(|finding| finding.text.as_str()).collect();
         assert_eq!(texts, ["dead link: ../d.md#e", "dead link: ../../k.md"]);
         assert_eq!(findings[0].place, "docs/x.md:1");
     }
@@ -131,23 +104,13 @@ mod tests {
             let text = format!("see `/{folder}/me/file` there\n");
             let findings = machine_paths(&[source("a.rs", text)]);
             assert_eq!(findings.len(), 1, "{folder}");
-            assert!(
-                findings[0].text.ends_with(&format!("/{folder}/me/file")),
-                "{}",
-                findings[0]
-            );
+            assert!(findings[0].text.ends_with(&format!("/{folder}/me/file")), "{}", findings[0]);
         }
     }
 
     #[test]
     fn leaves_addresses_and_longer_paths_alone() {
-        let lines = [
-            "https://example.com/home/x",
-            "crates/work/src",
-            "/homestead/x",
-            "a /rooted/ b",
-            "sip/root/x",
-        ];
+        let lines = ["https://example.com/home/x", "crates/work/src", "/homestead/x", "a /rooted/ b", "sip/root/x"];
         for line in lines {
             assert_eq!(machine_paths(&[source("a.md", line)]), [], "{line}");
         }

@@ -13,18 +13,12 @@ pub const EDGES: &[(&str, &[&str])] = &[
     ("call", &["sip", "sdp", "types"]),
     ("room", &["types"]),
     ("routing", &["types"]),
-    (
-        "exchange",
-        &["call", "room", "routing", "sip", "sdp", "types"],
-    ),
+    ("exchange", &["call", "room", "routing", "sip", "sdp", "types"]),
     ("transport", &["sip", "types"]),
     ("media", &["rtp", "audio", "sdp", "types", "call"]),
     ("store", &["call", "routing", "types"]),
     ("api", &["exchange", "room", "routing", "types"]),
-    (
-        "cluster",
-        &["exchange", "room", "routing", "types", "media"],
-    ),
+    ("cluster", &["exchange", "room", "routing", "types", "media"]),
     ("console", &["api", "store"]),
     (
         "server",
@@ -43,19 +37,7 @@ pub const EDGES: &[(&str, &[&str])] = &[
             "types",
         ],
     ),
-    (
-        "sim",
-        &[
-            "exchange",
-            "sip",
-            "sdp",
-            "rtp",
-            "audio",
-            "transport",
-            "media",
-            "types",
-        ],
-    ),
+    ("sim", &["exchange", "sip", "sdp", "rtp", "audio", "transport", "media", "types"]),
     ("cli", &["server", "sim", "types"]),
 ];
 
@@ -73,10 +55,7 @@ pub fn check(metadata: &Value) -> Vec<Finding> {
             continue;
         };
         let Some((_, allowed)) = EDGES.iter().find(|(from, _)| *from == name) else {
-            findings.push(Finding::of(
-                name,
-                "a crate that the edge table in xtask/src/tidy/edges.rs does not know",
-            ));
+            findings.push(Finding::of(name, "a crate that the edge table in xtask/src/tidy/edges.rs does not know"));
             continue;
         };
         for dependency in package["dependencies"].as_array().into_iter().flatten() {
@@ -86,10 +65,7 @@ pub fn check(metadata: &Value) -> Vec<Finding> {
             if dependency["kind"].as_str() != Some("dev") && !allowed.contains(&to) {
                 findings.push(Finding::of(
                     format!("{name} → {to}"),
-                    format!(
-                        "an edge that is not drawn; {name} may use: {}",
-                        list(allowed)
-                    ),
+                    format!("an edge that is not drawn; {name} may use: {}", list(allowed)),
                 ));
             }
         }
@@ -98,11 +74,7 @@ pub fn check(metadata: &Value) -> Vec<Finding> {
 }
 
 fn list(allowed: &[&str]) -> String {
-    if allowed.is_empty() {
-        "nothing".into()
-    } else {
-        allowed.join(", ")
-    }
+    if allowed.is_empty() { "nothing".into() } else { allowed.join(", ") }
 }
 
 #[cfg(test)]
@@ -111,10 +83,7 @@ mod tests {
     use serde_json::json;
 
     fn package(name: &str, uses: &[(&str, Option<&str>)]) -> Value {
-        let dependencies: Vec<Value> = uses
-            .iter()
-            .map(|(name, kind)| json!({ "name": name, "kind": kind }))
-            .collect();
+        let dependencies: Vec<Value> = uses.iter().map(|(name, kind)| json!({ "name": name, "kind": kind })).collect();
         json!({ "name": name, "dependencies": dependencies })
     }
 
@@ -130,8 +99,7 @@ mod tests {
 
     #[test]
     fn an_arrow_upwards_fails() {
-        let metadata =
-            json!({ "packages": [package("trunkline-sip", &[("trunkline-call", None)])] });
+        let metadata = json!({ "packages": [package("trunkline-sip", &[("trunkline-call", None)])] });
         let findings = check(&metadata);
         assert_eq!(findings.len(), 1);
         assert_eq!(findings[0].place, "sip → call");
@@ -139,8 +107,7 @@ mod tests {
 
     #[test]
     fn an_edge_of_a_build_script_counts() {
-        let metadata =
-            json!({ "packages": [package("trunkline-room", &[("trunkline-sip", Some("build"))])] });
+        let metadata = json!({ "packages": [package("trunkline-room", &[("trunkline-sip", Some("build"))])] });
         assert_eq!(check(&metadata).len(), 1);
     }
 
@@ -156,10 +123,7 @@ mod tests {
             let mut open: Vec<&str> = vec![from];
             let mut seen = Vec::new();
             while let Some(at) = open.pop() {
-                let below = EDGES
-                    .iter()
-                    .find(|(name, _)| *name == at)
-                    .map_or(&[] as &[&str], |(_, to)| to);
+                let below = EDGES.iter().find(|(name, _)| *name == at).map_or(&[] as &[&str], |(_, to)| to);
                 for next in below {
                     assert_ne!(next, from, "{from} reaches itself through {at}");
                     if !seen.contains(next) {

@@ -24,17 +24,11 @@ pub struct Finding {
 
 impl Finding {
     fn at(file: &str, line: usize, text: impl Into<String>) -> Self {
-        Self {
-            place: format!("{file}:{line}"),
-            text: text.into(),
-        }
+        Self { place: format!("{file}:{line}"), text: text.into() }
     }
 
     fn of(place: impl Into<String>, text: impl Into<String>) -> Self {
-        Self {
-            place: place.into(),
-            text: text.into(),
-        }
+        Self { place: place.into(), text: text.into() }
     }
 }
 
@@ -64,9 +58,7 @@ pub fn run() -> Result<bool> {
     let mut findings = edges::check(&metadata);
     findings.extend(purity::check(&metadata));
     findings.extend(files::forbidden_names(&paths));
-    findings.extend(docs::dead_links(&sources, &|path| {
-        root().join(path).exists()
-    }));
+    findings.extend(docs::dead_links(&sources, &|path| root().join(path).exists()));
     findings.extend(docs::machine_paths(&sources));
     findings.extend(files::manifests(&sources));
     findings.extend(files::crate_headers(&sources));
@@ -79,11 +71,7 @@ pub fn run() -> Result<bool> {
     }
     println!(
         "==> tidy: {}",
-        if findings.is_empty() {
-            "ok".into()
-        } else {
-            format!("FAILED, {} findings", findings.len())
-        }
+        if findings.is_empty() { "ok".into() } else { format!("FAILED, {} findings", findings.len()) }
     );
     Ok(findings.is_empty())
 }
@@ -92,20 +80,9 @@ pub fn run() -> Result<bool> {
 fn tracked() -> Result<Vec<String>> {
     let list = capture(&mut command(
         "git",
-        [
-            "ls-files",
-            "-z",
-            "--cached",
-            "--others",
-            "--exclude-standard",
-            "--deduplicate",
-        ],
+        ["ls-files", "-z", "--cached", "--others", "--exclude-standard", "--deduplicate"],
     ))?;
-    Ok(list
-        .split('\0')
-        .filter(|path| root().join(path).is_file())
-        .map(str::to_owned)
-        .collect())
+    Ok(list.split('\0').filter(|path| root().join(path).is_file()).map(str::to_owned).collect())
 }
 
 /// Those of the files that are text.
@@ -114,18 +91,12 @@ fn read(paths: &[String]) -> Vec<Source> {
         .iter()
         .filter_map(|path| {
             let text = std::fs::read_to_string(root().join(path)).ok()?;
-            Some(Source {
-                path: path.clone(),
-                text,
-            })
+            Some(Source { path: path.clone(), text })
         })
         .collect()
 }
 
 fn metadata() -> Result<serde_json::Value> {
-    let text = capture(&mut command(
-        "cargo",
-        ["metadata", "--format-version", "1", "--locked"],
-    ))?;
+    let text = capture(&mut command("cargo", ["metadata", "--format-version", "1", "--locked"]))?;
     serde_json::from_str(&text).context("cargo metadata printed something else than JSON")
 }

@@ -5,23 +5,11 @@ use serde_json::Value;
 use std::collections::{BTreeMap, VecDeque};
 
 /// Crates that take values and time and return values.
-pub const PURE: &[&str] = &[
-    "types", "sip", "sdp", "rtp", "audio", "call", "room", "routing", "exchange",
-];
+pub const PURE: &[&str] = &["types", "sip", "sdp", "rtp", "audio", "call", "room", "routing", "exchange"];
 
 /// What none of them may reach, however far away.
-const IMPURE: &[&str] = &[
-    "tokio",
-    "socket2",
-    "mio",
-    "rusqlite",
-    "axum",
-    "reqwest",
-    "hyper",
-    "async-std",
-    "smol",
-    "rustls",
-];
+const IMPURE: &[&str] =
+    &["tokio", "socket2", "mio", "rusqlite", "axum", "reqwest", "hyper", "async-std", "smol", "rustls"];
 
 /// Walks the normal dependencies of every pure crate.
 pub fn check(metadata: &Value) -> Vec<Finding> {
@@ -33,10 +21,7 @@ pub fn check(metadata: &Value) -> Vec<Finding> {
             continue;
         };
         for path in impure_paths(id, &graph, &names) {
-            findings.push(Finding::of(
-                crate_name,
-                format!("a pure crate reaches an impure one: {path}"),
-            ));
+            findings.push(Finding::of(crate_name, format!("a pure crate reaches an impure one: {path}")));
         }
     }
     findings
@@ -44,11 +29,7 @@ pub fn check(metadata: &Value) -> Vec<Finding> {
 
 fn names(metadata: &Value) -> BTreeMap<&str, &str> {
     let packages = metadata["packages"].as_array();
-    packages
-        .into_iter()
-        .flatten()
-        .filter_map(|p| Some((p["id"].as_str()?, p["name"].as_str()?)))
-        .collect()
+    packages.into_iter().flatten().filter_map(|p| Some((p["id"].as_str()?, p["name"].as_str()?))).collect()
 }
 
 /// Package id → ids of its normal dependencies, as cargo resolved them.
@@ -59,27 +40,18 @@ fn graph(metadata: &Value) -> BTreeMap<&str, Vec<&str>> {
         .flatten()
         .filter_map(|node| {
             let deps = node["deps"].as_array()?;
-            let normal = deps
-                .iter()
-                .filter(|dep| is_normal(dep))
-                .filter_map(|dep| dep["pkg"].as_str());
+            let normal = deps.iter().filter(|dep| is_normal(dep)).filter_map(|dep| dep["pkg"].as_str());
             Some((node["id"].as_str()?, normal.collect()))
         })
         .collect()
 }
 
 fn is_normal(dep: &Value) -> bool {
-    dep["dep_kinds"]
-        .as_array()
-        .is_some_and(|kinds| kinds.iter().any(|kind| kind["kind"].is_null()))
+    dep["dep_kinds"].as_array().is_some_and(|kinds| kinds.iter().any(|kind| kind["kind"].is_null()))
 }
 
 /// One way to each impure crate that can be reached, the shortest.
-fn impure_paths(
-    start: &str,
-    graph: &BTreeMap<&str, Vec<&str>>,
-    names: &BTreeMap<&str, &str>,
-) -> Vec<String> {
+fn impure_paths(start: &str, graph: &BTreeMap<&str, Vec<&str>>, names: &BTreeMap<&str, &str>) -> Vec<String> {
     let mut found = Vec::new();
     let mut seen = vec![start];
     let mut open = VecDeque::from([vec![start]]);
@@ -93,10 +65,7 @@ fn impure_paths(
             let mut longer = path.clone();
             longer.push(next);
             if names.get(next).is_some_and(|name| IMPURE.contains(name)) {
-                let words: Vec<&str> = longer
-                    .iter()
-                    .map(|id| names.get(id).copied().unwrap_or(id))
-                    .collect();
+                let words: Vec<&str> = longer.iter().map(|id| names.get(id).copied().unwrap_or(id)).collect();
                 found.push(words.join(" → "));
             } else {
                 open.push_back(longer);
@@ -132,11 +101,7 @@ mod tests {
     fn finds_an_impure_crate_behind_another() {
         let findings = check(&metadata(None));
         assert_eq!(findings.len(), 1, "{findings:?}");
-        assert!(
-            findings[0].text.contains("trunkline-sip → between → tokio"),
-            "{}",
-            findings[0]
-        );
+        assert!(findings[0].text.contains("trunkline-sip → between → tokio"), "{}", findings[0]);
     }
 
     #[test]
@@ -146,10 +111,6 @@ mod tests {
 
     #[test]
     fn a_shell_may_touch_the_world() {
-        assert!(
-            check(&metadata(None))
-                .iter()
-                .all(|finding| finding.place != "api")
-        );
+        assert!(check(&metadata(None)).iter().all(|finding| finding.place != "api"));
     }
 }

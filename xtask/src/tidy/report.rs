@@ -11,9 +11,7 @@ const SHOWN: usize = 10;
 /// The report.
 pub fn longest(sources: &[Source]) -> String {
     let rust = || sources.iter().filter(|source| source.path.ends_with(".rs"));
-    let files = rust()
-        .map(|source| (source.text.lines().count(), source.path.clone()))
-        .collect();
+    let files = rust().map(|source| (source.text.lines().count(), source.path.clone())).collect();
     let functions = rust().flat_map(functions).collect();
     let mut text = String::new();
     for (title, entries) in [("longest files", files), ("longest functions", functions)] {
@@ -36,32 +34,19 @@ fn functions(source: &Source) -> Vec<(usize, String)> {
     let code = blank(&source.text);
     let mut found = Vec::new();
     for (at, _) in code.match_indices("fn ") {
-        if code[..at]
-            .chars()
-            .next_back()
-            .is_some_and(|c| c.is_alphanumeric() || c == '_')
-        {
+        if code[..at].chars().next_back().is_some_and(|c| c.is_alphanumeric() || c == '_') {
             continue;
         }
         let rest = &code[at + 3..];
-        let name: String = rest
-            .chars()
-            .take_while(|c| c.is_alphanumeric() || *c == '_')
-            .collect();
-        let Some(open) = rest
-            .find(['{', ';'])
-            .filter(|open| rest[*open..].starts_with('{'))
-        else {
+        let name: String = rest.chars().take_while(|c| c.is_alphanumeric() || *c == '_').collect();
+        let Some(open) = rest.find(['{', ';']).filter(|open| rest[*open..].starts_with('{')) else {
             continue;
         };
         let Some(end) = closing(&code, at + 3 + open).filter(|_| !name.is_empty()) else {
             continue;
         };
         let first = line_of(&code, at);
-        found.push((
-            line_of(&code, end) - first + 1,
-            format!("{}:{first} {name}", source.path),
-        ));
+        found.push((line_of(&code, end) - first + 1, format!("{}:{first} {name}", source.path)));
     }
     found
 }
@@ -72,21 +57,13 @@ mod tests {
 
     #[test]
     fn measures_functions_and_sorts_them() {
-        let text = "trait A { fn none(&self); }\nfn short() {}\nfn long() {\n    // {\n    let a = \"}\";\n}\n".to_owned();
-        let report = longest(&[Source {
-            path: "a.rs".into(),
-            text,
-        }]);
+        let text =
+            "trait A { fn none(&self); }\nfn short() {}\nfn long() {\n    // {\n    let a = \"}\";\n}\n".to_owned();
+        let report = longest(&[Source { path: "a.rs".into(), text }]);
         let lines: Vec<&str> = report.lines().map(str::trim).collect();
         assert_eq!(
             lines,
-            [
-                "longest files (lines)",
-                "6  a.rs",
-                "longest functions (lines)",
-                "4  a.rs:3 long",
-                "1  a.rs:2 short"
-            ]
+            ["longest files (lines)", "6  a.rs", "longest functions (lines)", "4  a.rs:3 long", "1  a.rs:2 short"]
         );
     }
 

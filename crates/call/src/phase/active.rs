@@ -51,10 +51,22 @@ impl Active {
                 return Draining::begin(facts, now, effects);
             }
             Event::Media(MediaFact::Silent { .. }) => {
-                return self.hang_up(EndReason::MediaTimeout, "no RTP arrived within the media timeout", facts, now, effects);
+                return self.hang_up(
+                    EndReason::MediaTimeout,
+                    "no RTP arrived within the media timeout",
+                    facts,
+                    now,
+                    effects,
+                );
             }
             Event::NeverAcked => {
-                return self.hang_up(EndReason::NoAck, "the 200 was not acknowledged within 64·T1", facts, now, effects);
+                return self.hang_up(
+                    EndReason::NoAck,
+                    "the 200 was not acknowledged within 64·T1",
+                    facts,
+                    now,
+                    effects,
+                );
             }
             Event::TimedOut if now >= self.deadline => {
                 return self.hang_up(EndReason::MaxDuration, "max_call_duration was reached", facts, now, effects);
@@ -65,7 +77,13 @@ impl Active {
         Phase::Active(self)
     }
 
-    fn acked(mut self: Box<Self>, sdp: Option<Bytes>, facts: &mut Facts, now: Time, effects: &mut Vec<Effect>) -> Phase {
+    fn acked(
+        mut self: Box<Self>,
+        sdp: Option<Bytes>,
+        facts: &mut Facts,
+        now: Time,
+        effects: &mut Vec<Effect>,
+    ) -> Phase {
         headers::acknowledged(facts, Carrier::Answer, 0, now);
         if !self.negotiation.awaits_answer() {
             return Phase::Active(self);
@@ -80,7 +98,13 @@ impl Active {
             Ok(None) => Phase::Active(self),
             Err(unusable) => {
                 effects.push(Effect::Log(format!("the ACK's answer cannot be used: {}", unusable.reason)));
-                self.hang_up(EndReason::NoCommonCodec, "the ACK brought no usable answer to our offer", facts, now, effects)
+                self.hang_up(
+                    EndReason::NoCommonCodec,
+                    "the ACK brought no usable answer to our offer",
+                    facts,
+                    now,
+                    effects,
+                )
             }
         }
     }
@@ -98,15 +122,13 @@ impl Active {
                 }
                 self.negotiation = step.next;
             }
-            Err(unusable) => effects.push(Effect::Sip(SipCommand::RejectReinvite {
-                status: unusable.status,
-                reason: unusable.reason,
-            })),
+            Err(unusable) => effects
+                .push(Effect::Sip(SipCommand::RejectReinvite { status: unusable.status, reason: unusable.reason })),
         }
     }
 
     /// Ends the call from our side while we are still in the room.
-    fn hang_up(self: Box<Self>, reason: EndReason, text: &str, facts: &mut Facts, now: Time, effects: &mut Vec<Effect>) -> Phase {
+    fn hang_up(self, reason: EndReason, text: &str, facts: &mut Facts, now: Time, effects: &mut Vec<Effect>) -> Phase {
         facts.ended(reason, None, text.into(), now);
         super::ending::leave_room(facts, now, effects);
         Ending::by_bye(facts, now, effects)

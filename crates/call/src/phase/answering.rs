@@ -34,7 +34,12 @@ impl Answering {
         let refusal = match event {
             Event::Stored(Ok(())) => return self.answer(facts, now, effects),
             Event::Stored(Err(why)) => {
-                facts.ended(EndReason::Resource, Some(503), format!("the call's record could not be written: {why}"), now);
+                facts.ended(
+                    EndReason::Resource,
+                    Some(503),
+                    format!("the call's record could not be written: {why}"),
+                    now,
+                );
                 Some((503, "Service Unavailable"))
             }
             Event::Cancelled | Event::ByeReceived { .. } => {
@@ -44,7 +49,13 @@ impl Answering {
             Event::Room(RoomEvent::Removed(reason)) => {
                 let text = "the room gave the call up before it was answered".into();
                 facts.ended(super::ending::reason_of_removal(reason), Some(480), text, now);
-                return Ending::unanswered_outside_room(Some((480, "Temporarily Unavailable")), true, facts, now, effects);
+                return Ending::unanswered_outside_room(
+                    Some((480, "Temporarily Unavailable")),
+                    true,
+                    facts,
+                    now,
+                    effects,
+                );
             }
             Event::ShutDown => {
                 facts.ended(EndReason::Shutdown, Some(503), "the server stops".into(), now);
@@ -59,7 +70,7 @@ impl Answering {
         Ending::unanswered(refusal, true, facts, now, effects)
     }
 
-    fn answer(self: Box<Self>, facts: &mut Facts, now: Time, effects: &mut Vec<Effect>) -> Phase {
+    fn answer(self, facts: &mut Facts, now: Time, effects: &mut Vec<Effect>) -> Phase {
         let step = match self.negotiation.respond(&facts.setup, self.port) {
             Ok(step) => step,
             Err(unusable) => {

@@ -41,7 +41,12 @@ impl Ending {
     }
 
     /// The far end hung up first.
-    pub(crate) fn far_end_hung_up(reason: Option<String>, facts: &mut Facts, now: Time, effects: &mut Vec<Effect>) -> Phase {
+    pub(crate) fn far_end_hung_up(
+        reason: Option<String>,
+        facts: &mut Facts,
+        now: Time,
+        effects: &mut Vec<Effect>,
+    ) -> Phase {
         let text = match &reason {
             Some(reason) => format!("the far end hung up: {reason}"),
             None => "the far end hung up".into(),

@@ -74,7 +74,13 @@ impl Ringing {
                 let reason = super::ending::reason_of_removal(reason);
                 let text = "the room gave the call up before anybody took it".into();
                 facts.ended(reason, Some(480), text, now);
-                return Ending::unanswered_outside_room(Some((480, "Temporarily Unavailable")), self.leg_opened(), facts, now, effects);
+                return Ending::unanswered_outside_room(
+                    Some((480, "Temporarily Unavailable")),
+                    self.leg_opened(),
+                    facts,
+                    now,
+                    effects,
+                );
             }
             Event::Media(MediaFact::Opened { rtp, .. }) => {
                 self.leg = Leg::Open(rtp.port());
@@ -91,8 +97,17 @@ impl Ringing {
             }
             Event::TimedOut if now >= self.deadline => {
                 let status = facts.setup.no_answer_status;
-                let text = format!("nobody in the room took the call within {} s", facts.setup.ringing_timeout.as_secs());
-                return self.refuse(status, "Temporarily Unavailable", EndReason::RingingTimeout, text, facts, now, effects);
+                let text =
+                    format!("nobody in the room took the call within {} s", facts.setup.ringing_timeout.as_secs());
+                return self.refuse(
+                    status,
+                    "Temporarily Unavailable",
+                    EndReason::RingingTimeout,
+                    text,
+                    facts,
+                    now,
+                    effects,
+                );
             }
             Event::ShutDown => {
                 let text = "the server stops".to_owned();

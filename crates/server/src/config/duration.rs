@@ -16,8 +16,7 @@ pub(crate) fn parse(key: &'static str, text: Option<&str>, default: u64) -> Resu
         _ => None,
     };
     let millis = number.parse::<u64>().ok().zip(factor).and_then(|(number, factor)| number.checked_mul(factor));
-    millis.map(Duration::from_millis).ok_or_else(|| ConfigError::Value {
-        key,
-        why: format!("{text:?} is not a duration such as 15s, 30m or 500ms"),
-    })
+    millis
+        .map(Duration::from_millis)
+        .ok_or_else(|| ConfigError::Value { key, why: format!("{text:?} is not a duration such as 15s, 30m or 500ms") })
 }

@@ -140,10 +140,7 @@ pub struct Config {
 ///
 /// # Errors
 /// A file that cannot be read, an unknown key, a value that makes no sense.
-pub fn load(
-    source: &Source,
-    env: &dyn Fn(&str) -> Option<String>,
-) -> Result<(Config, Vec<String>), ConfigError> {
+pub fn load(source: &Source, env: &dyn Fn(&str) -> Option<String>) -> Result<(Config, Vec<String>), ConfigError> {
     let text = match source {
         Source::File(path) => {
             std::fs::read_to_string(path).map_err(|why| ConfigError::Read { path: path.clone(), why })?
@@ -189,10 +186,10 @@ fn resolve(
         data_dir: raw.data_dir,
         sip_port: raw.sip_port,
         listen_ip: ip("listen_ip", Some(&raw.listen_ip))?.unwrap_or(IpAddr::V4(Ipv4Addr::UNSPECIFIED)),
-        tls: raw.tls.filter(|t| !t.certs.is_empty()).map(|t| Tls {
-            port: t.port,
-            certs: t.certs.into_iter().map(|c| (c.cert_file, c.key_file)).collect(),
-        }),
+        tls: raw
+            .tls
+            .filter(|t| !t.certs.is_empty())
+            .map(|t| Tls { port: t.port, certs: t.certs.into_iter().map(|c| (c.cert_file, c.key_file)).collect() }),
         rtp_ports: ports(&raw.rtp_port)?,
         advertise,
         media_advertise: ip("media_nat_1_to_1_ip", raw.media_nat_1_to_1_ip.as_deref())?.or(advertise),
@@ -270,7 +267,10 @@ mod tests {
     #[test]
     fn a_mistake_names_the_key_and_the_cure() {
         assert_eq!(text_of("sip_prot: 5060"), "unknown key `sip_prot`; did you mean `sip_port`?");
-        assert_eq!(text_of("room: { empty_timout: 3 }"), "unknown key `room.empty_timout`; did you mean `room.empty_timeout`?");
+        assert_eq!(
+            text_of("room: { empty_timout: 3 }"),
+            "unknown key `room.empty_timout`; did you mean `room.empty_timeout`?"
+        );
         assert!(text_of("rtp_port: abc").contains("10000-20000"));
         assert!(text_of("media_timeout: 15 bananas").contains("15s"));
         assert!(text_of("listen_ip: localhost").contains("not an IP address"));

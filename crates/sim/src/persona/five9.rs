@@ -207,7 +207,8 @@ impl Line {
         self.send(&ack)?;
         if status == 200 {
             let port = text.lines().find_map(|l| l.strip_prefix("m=audio ")?.split(' ').next()?.parse().ok());
-            let ip = text.lines().find_map(|l| l.strip_prefix("c=IN IP4 ").or(l.strip_prefix("c=IN IP6 "))?.parse().ok());
+            let ip =
+                text.lines().find_map(|l| l.strip_prefix("c=IN IP4 ").or(l.strip_prefix("c=IN IP6 "))?.parse().ok());
             self.remote_rtp = ip.zip(port).map(|(ip, port)| SocketAddr::new(ip, port));
         }
         Ok(status >= 300)

@@ -115,7 +115,8 @@ impl Dialog {
             return self.flow;
         }
         let connection = 0;
-        let local = if protocol == self.flow.protocol { self.flow.local } else { SocketAddr::new(self.flow.local.ip(), 0) };
+        let local =
+            if protocol == self.flow.protocol { self.flow.local } else { SocketAddr::new(self.flow.local.ip(), 0) };
         Flow { protocol, local, remote, connection }
     }
 }

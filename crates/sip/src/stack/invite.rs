@@ -84,7 +84,8 @@ impl Stack {
         out: &mut Vec<Action>,
     ) -> Option<DialogId> {
         let held = self.invites.get(&invite.0).filter(|i| i.is_pending())?;
-        let mut all = vec![("Allow".to_owned(), super::receive::ALLOW.to_owned()), ("Supported".to_owned(), String::new())];
+        let mut all =
+            vec![("Allow".to_owned(), super::receive::ALLOW.to_owned()), ("Supported".to_owned(), String::new())];
         all.extend_from_slice(headers);
         let bytes = self.response(&held.message, &held.flow, 200, "OK", tag, &all, body, true);
         let dialog = held.dialog.clone().unwrap_or_else(|| DialogId {

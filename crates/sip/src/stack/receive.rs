@@ -19,8 +19,20 @@ pub(crate) const ALLOW: &str = "INVITE, ACK, CANCEL, BYE, OPTIONS";
 pub(crate) fn is_known_method(method: &str) -> bool {
     matches!(
         method,
-        "INVITE" | "ACK" | "CANCEL" | "BYE" | "OPTIONS" | "REGISTER" | "MESSAGE" | "SUBSCRIBE" | "NOTIFY" | "PUBLISH"
-            | "REFER" | "INFO" | "UPDATE" | "PRACK"
+        "INVITE"
+            | "ACK"
+            | "CANCEL"
+            | "BYE"
+            | "OPTIONS"
+            | "REGISTER"
+            | "MESSAGE"
+            | "SUBSCRIBE"
+            | "NOTIFY"
+            | "PUBLISH"
+            | "REFER"
+            | "INFO"
+            | "UPDATE"
+            | "PRACK"
     )
 }
 
@@ -163,7 +175,8 @@ fn unacceptable(message: &Message) -> Option<Refusal> {
             return Some((415, "Unsupported Media Type", vec![header("Accept", "application/sdp")]));
         }
         let accept = message.header_values("Accept");
-        let wanted = |a: &String| ["application/sdp", "application/*", "*/*"].iter().any(|w| a.to_ascii_lowercase().contains(w));
+        let wanted =
+            |a: &String| ["application/sdp", "application/*", "*/*"].iter().any(|w| a.to_ascii_lowercase().contains(w));
         if !accept.is_empty() && !accept.iter().any(wanted) {
             return Some((406, "Not Acceptable", Vec::new()));
         }

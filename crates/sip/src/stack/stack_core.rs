@@ -1,6 +1,12 @@
 //! The stack's tables, and what it tells its owner.
 
-use super::{client::Client, dialog::{Dialog, DialogId}, invite::Invite, request::Served, timers::{Timer, Timers}};
+use super::{
+    client::Client,
+    dialog::{Dialog, DialogId},
+    invite::Invite,
+    request::Served,
+    timers::{Timer, Timers},
+};
 use crate::{
     Message,
     flow::{Flow, Received, Transmit},
@@ -9,7 +15,11 @@ use crate::{
 use bytes::Bytes;
 use hmac::{Hmac, Mac};
 use sha2::Sha256;
-use std::{collections::HashMap, net::{IpAddr, SocketAddr}, time::Duration};
+use std::{
+    collections::HashMap,
+    net::{IpAddr, SocketAddr},
+    time::Duration,
+};
 use trunkline_types::{Random, Time};
 
 /// RFC 3261 §17.1.1.1.
