@@ -37,7 +37,7 @@ pub const EDGES: &[(&str, &[&str])] = &[
             "types",
         ],
     ),
-    ("sim", &["exchange", "sip", "sdp", "rtp", "audio", "transport", "media", "types"]),
+    ("sim", &["exchange", "call", "room", "routing", "sip", "sdp", "rtp", "audio", "transport", "media", "types"]),
     ("cli", &["server", "sim", "types"]),
 ];
 
