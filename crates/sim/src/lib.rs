@@ -3,5 +3,6 @@
 #![forbid(unsafe_code)]
 
 pub mod caller;
+pub mod load;
 pub mod persona;
 pub mod world;
