@@ -44,7 +44,7 @@ pub(crate) struct Check {
 
 impl Check {
     pub(crate) fn run(self) -> anyhow::Result<()> {
-        loaded(&source(self.config, self.config_body))?;
+        loaded(&source(self.config, self.config_body), false)?;
         println!("the configuration is fine");
         Ok(())
     }

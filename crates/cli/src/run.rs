@@ -1,7 +1,7 @@
 //! `trunkline run`.
 
 use clap::Args;
-use std::path::PathBuf;
+use std::{net::Ipv4Addr, path::PathBuf};
 use trunkline_server::config::{Config, Source, load};
 
 #[derive(Args)]
@@ -25,9 +25,15 @@ pub(crate) fn source(file: Option<PathBuf>, body: Option<String>) -> Source {
     body.map(Source::Body).or(file.map(Source::File)).unwrap_or(Source::Empty)
 }
 
-/// Loads a configuration and prints its warnings.
-pub(crate) fn loaded(source: &Source) -> anyhow::Result<Config> {
-    let (config, warnings) = load(source, &|name| std::env::var(name).ok())?;
+/// Loads a configuration and prints its warnings. With `dev` the keys are LiveKit's of that name,
+/// unless the configuration has some.
+pub(crate) fn loaded(source: &Source, dev: bool) -> anyhow::Result<Config> {
+    let known = |name: &str| match name {
+        "LIVEKIT_API_KEY" if dev => Some("devkey".to_owned()),
+        "LIVEKIT_API_SECRET" if dev => Some("secret".to_owned()),
+        _ => std::env::var(name).ok(),
+    };
+    let (config, warnings) = load(source, &known)?;
     for warning in warnings {
         eprintln!("warning: {warning}");
     }
@@ -36,16 +42,11 @@ pub(crate) fn loaded(source: &Source) -> anyhow::Result<Config> {
 
 impl Run {
     pub(crate) fn run(self) -> anyhow::Result<()> {
-        let source = match (self.dev, self.config, self.config_body) {
-            (true, None, None) => {
-                let body = "bind_addresses: [127.0.0.1]\nlisten_ip: 127.0.0.1\nkeys: { devkey: secret }\n";
-                Source::Body(body.into())
-            }
-            (_, file, body) => source(file, body),
-        };
-        let mut config = loaded(&source)?;
-        if self.dev && config.keys.0.is_empty() {
-            config.keys.0.insert("devkey".into(), "secret".into());
+        let mut config = loaded(&source(self.config, self.config_body), self.dev)?;
+        if self.dev {
+            // A key that everybody knows is good for loopback alone.
+            config.bind_addresses = vec![Ipv4Addr::LOCALHOST.into()];
+            config.listen_ip = Ipv4Addr::LOCALHOST.into();
         }
         trunkline_server::run(config, |addresses| {
             if self.print_addresses {

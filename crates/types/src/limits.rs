@@ -33,7 +33,7 @@ pub const API_HEADER_VALUE_BYTES: usize = 1024;
 /// SIP connections from one source; beyond it refused.
 pub const CONNECTIONS_PER_SOURCE: usize = 64;
 /// Messages a second that one source may send before anything is parsed, and its burst.
-pub const SOURCE_MESSAGES_PER_SECOND: u32 = 2_000;
+pub const SOURCE_MESSAGES_PER_SECOND: u32 = 10_000;
 /// How many source buckets are kept; the oldest goes first.
 pub const SOURCE_BUCKETS: usize = 4_096;
 /// First message of a stream connection.

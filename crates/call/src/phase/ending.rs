@@ -33,7 +33,7 @@ impl Ending {
         facts.set_attributes(&facts.ending_attributes(), now);
         let mut headers = headers::build(facts, Carrier::Bye, Ok(()), now);
         if let Some(ending) = &facts.record.ending {
-            headers.push(("Reason".into(), format!("X.INT;text=\"{}\"", ending.reason.as_str())));
+            headers.push(("Reason".into(), format!("SIP;cause=200;text=\"{}\"", ending.reason.as_str())));
         }
         effects.push(Effect::Sip(SipCommand::Bye { headers }));
         Self::close_media(facts, effects);
