@@ -63,6 +63,8 @@ pub fn run(args: &[&str]) -> Result<bool> {
             .arg("--")
             .arg(format!("-max_total_time={}", request.seconds))
             .args(["-rss_limit_mb=512", "-timeout=5", "-print_final_stats=1"])
+            // Freed memory that the sanitizer keeps back is not the target's.
+            .env("ASAN_OPTIONS", "quarantine_size_mb=32")
             .env("RUSTUP_TOOLCHAIN", "nightly")
             .env_remove("CARGO");
         good &= step(&format!("fuzz {target} for {} s", request.seconds), &mut fuzz)?;
