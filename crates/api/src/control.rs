@@ -1,7 +1,11 @@
 //! What the HTTP handlers need of the rest of the server.
 
 use std::{pin::Pin, sync::Arc};
-use trunkline_exchange::command::{ApiError, CallRecord, Command, LadderEntry, Reply};
+use trunkline_exchange::{
+    command::{ApiError, CallRecord, Command, LadderEntry, Reply},
+    port::ConnectionId,
+};
+use trunkline_room::signal;
 use trunkline_types::Time;
 
 /// A boxed future that owns what it needs.
@@ -21,6 +25,11 @@ pub trait Control: Send + Sync + 'static {
     fn call(&self, id: String) -> BoxFuture<Result<Option<CallRecord>, String>>;
     /// The ladder of a call, oldest first; empty if there is none.
     fn ladder(&self, id: String) -> BoxFuture<Result<Vec<LadderEntry>, String>>;
+    /// Hands on what a client says over its signalling connection. Never blocks; `false` if there
+    /// is no room for it, and then the connection has to be closed.
+    fn signal(&self, connection: ConnectionId, request: signal::Request) -> bool;
+    /// A signalling connection is gone. Never blocks and never gets lost.
+    fn signal_closed(&self, connection: ConnectionId);
     /// Whether new calls are taken: `/healthz`.
     fn ready(&self) -> bool;
 }

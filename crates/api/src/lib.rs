@@ -1,7 +1,7 @@
 //! Twirp, tokens, webhooks, health and metrics over HTTP.
 //!
 //! [`router`] answers LiveKit's services `SIP` and `RoomService` and our own `trunkline.Options`
-//! and `trunkline.Calls`; it reaches the exchange and the store through [`Control`]. [`Webhooks`]
+//! and `trunkline.Calls`, and WebRTC clients at `/rtc` and `/rtc/v1`; it reaches the exchange and the store through [`Control`]. [`Webhooks`]
 //! posts what the exchange reports. Conversion between LiveKit's protobuf messages and our records
 //! happens in `convert` and nowhere else.
 
@@ -12,6 +12,7 @@
     allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing, reason = "tests")
 )]
 
+mod bearer;
 mod control;
 mod convert;
 mod cors;
@@ -19,6 +20,7 @@ mod grant;
 mod json_names;
 mod metrics;
 mod router;
+mod rtc;
 mod service;
 pub mod token;
 mod twirp;
@@ -26,5 +28,6 @@ mod webhook;
 
 pub use control::{BoxFuture, Clock, Control};
 pub use router::{Config, router};
+pub use rtc::Signals;
 pub use token::{Claims, Keys, mint};
 pub use webhook::{WebhookConfig, WebhookError, Webhooks};

@@ -1,8 +1,10 @@
 //! The HTTP server's routes, and what a Twirp request goes through before its service sees it.
 
 use crate::{
+    bearer,
     control::{Clock, Control},
     cors, metrics,
+    rtc::{self, Signals},
     service::{Context, dispatch},
     token::{Claims, Keys, verify},
     twirp::{ErrorCode, Format, TwirpError},
@@ -16,8 +18,13 @@ use axum::{
     routing::{any, get},
 };
 use bytes::Bytes;
-use std::{sync::Arc, time::Duration};
+use std::{
+    hash::{BuildHasher, RandomState},
+    sync::Arc,
+    time::Duration,
+};
 use trunkline_exchange::command::{Command, Reply};
+use trunkline_types::Random;
 
 /// What the router needs to know.
 #[derive(Clone, Debug)]
@@ -26,23 +33,34 @@ pub struct Config {
     pub keys: Keys,
     /// The largest body, in bytes; beyond it 413.
     pub body_limit: usize,
-    /// The label `node_id` of the metrics.
+    /// The label `node_id` of the metrics; `server_info.node_id` of signalling.
     pub node_id: String,
+    /// Whether a join creates its room.
+    pub auto_create: bool,
 }
 
-struct App {
-    config: Config,
-    control: Arc<dyn Control>,
-    now: Clock,
+/// What every handler works with.
+pub(crate) struct App {
+    pub(crate) config: Config,
+    pub(crate) control: Arc<dyn Control>,
+    pub(crate) signals: Signals,
+    /// Marks frames that the server puts into encrypted tracks; the same for all who hear them.
+    pub(crate) sif_trailer: [u8; 16],
+    pub(crate) now: Clock,
 }
 
-/// The HTTP server: `/`, `/healthz`, `/metrics` and `/twirp/…`.
-pub fn router(config: Config, control: Arc<dyn Control>, now: Clock) -> Router {
-    let app = Arc::new(App { config, control, now });
+/// The HTTP server: `/`, `/healthz`, `/metrics`, `/rtc…` and `/twirp/…`. What the exchange tells
+/// its clients has to be put into `signals`.
+pub fn router(config: Config, control: Arc<dyn Control>, signals: Signals, now: Clock) -> Router {
+    let app = Arc::new(App { config, control, signals, sif_trailer: sif_trailer(), now });
     let routes = Router::new()
         .route("/", get(async || "OK"))
         .route("/healthz", get(healthz))
         .route("/metrics", get(metrics_page))
+        .route("/rtc", any(rtc::dual))
+        .route("/rtc/v1", any(rtc::single))
+        .route("/rtc/validate", get(rtc::validate_dual))
+        .route("/rtc/v1/validate", get(rtc::validate_single))
         .route("/twirp/{service}/{method}", any(twirp))
         .fallback(unknown)
         .with_state(app);
@@ -51,6 +69,11 @@ pub fn router(config: Config, control: Arc<dyn Control>, now: Clock) -> Router {
         .fallback_service(routes)
         .layer(middleware::from_fn(single_slash))
         .layer(middleware::from_fn(cors::layer))
+}
+
+/// Unguessable enough to tell frames apart; the standard library seeds its hash from the system.
+fn sif_trailer() -> [u8; 16] {
+    Random::from_number(RandomState::new().hash_one(0)).bytes()
 }
 
 async fn healthz(State(app): State<Arc<App>>) -> (StatusCode, &'static str) {
@@ -136,21 +159,9 @@ fn deadline(headers: &HeaderMap) -> Option<Duration> {
 
 /// The claims of the token, if there is one: from the header, or without that header from the query.
 fn authenticate(app: &App, headers: &HeaderMap, query: Option<&str>) -> Result<Option<Claims>, TwirpError> {
-    let token = match headers.get(header::AUTHORIZATION) {
-        Some(value) => {
-            let bearer = value.to_str().ok().and_then(|text| text.strip_prefix("Bearer "));
-            let text = "the Authorization header is not \"Bearer\" and a token";
-            bearer.ok_or_else(|| TwirpError::new(ErrorCode::Unauthenticated, text))?
-        }
-        // A token is base64url and dots, which nobody has to escape.
-        None => query
-            .and_then(|query| query.split('&').find_map(|pair| pair.strip_prefix("access_token=")))
-            .unwrap_or_default(),
-    };
-    if token.is_empty() {
-        return Ok(None);
-    }
-    verify(token, &app.config.keys, (app.now)())
+    let token = bearer::token(headers, query).map_err(|text| TwirpError::new(ErrorCode::Unauthenticated, text))?;
+    let Some(token) = token else { return Ok(None) };
+    verify(&token, &app.config.keys, (app.now)())
         .map(Some)
         .map_err(|error| TwirpError::new(ErrorCode::Unauthenticated, error.to_string()))
 }

@@ -172,11 +172,29 @@ pub enum TokenError {
     Signing,
 }
 
+/// What a good token says, who signed it and until when it is good.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) struct Verified {
+    pub(crate) claims: Claims,
+    /// Its `iss`.
+    pub(crate) api_key: String,
+    /// Its `exp`, without leeway.
+    pub(crate) expires_unix_seconds: i64,
+}
+
 /// Checks a token: HS256 with the secret of its `iss`, `exp` and `nbf` with 60 s leeway.
 ///
 /// # Errors
 /// What is wrong with it.
 pub fn verify(token: &str, keys: &Keys, now: Time) -> Result<Claims, TokenError> {
+    verified(token, keys, now).map(|verified| verified.claims)
+}
+
+/// [`verify`] for those who will sign a token in its place.
+///
+/// # Errors
+/// What is wrong with it.
+pub(crate) fn verified(token: &str, keys: &Keys, now: Time) -> Result<Verified, TokenError> {
     let mut unchecked = validation();
     unchecked.insecure_disable_signature_validation();
     let nobody = DecodingKey::from_secret(&[]);
@@ -200,7 +218,8 @@ pub fn verify(token: &str, keys: &Keys, now: Time) -> Result<Claims, TokenError>
     if claims.identity.is_empty() {
         claims.identity = registered.jti;
     }
-    Ok(claims)
+    // A float beyond the range becomes the nearest number.
+    Ok(Verified { claims, api_key: registered.iss, expires_unix_seconds: exp as i64 })
 }
 
 /// Signs a token that is good for `ttl` from `now` on.

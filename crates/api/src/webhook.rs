@@ -207,12 +207,24 @@ fn lane(webhook: &Webhook) -> usize {
 /// The body: `WebhookEvent` as protobuf JSON in camelCase, as LiveKit sends it.
 fn body(event: &Event) -> Result<Vec<u8>, serde_json::Error> {
     let Event { id, webhook } = event;
+    let (mut room, mut participant) =
+        (webhook.room.as_ref().map(convert::room), webhook.participant.as_ref().map(convert::participant));
+    if webhook.track.is_some() {
+        // LiveKit's events of tracks name the room and the participant and say no more of them.
+        room = room.map(|room| proto::Room { sid: room.sid, name: room.name, ..Default::default() });
+        participant = participant.map(|participant| proto::ParticipantInfo {
+            sid: participant.sid,
+            identity: participant.identity,
+            ..Default::default()
+        });
+    }
     let message = proto::WebhookEvent {
         event: webhook.event.to_owned(),
         id: id.clone(),
         created_at: webhook.at.unix_seconds(),
-        room: webhook.room.as_ref().map(convert::room),
-        participant: webhook.participant.as_ref().map(convert::participant),
+        room,
+        participant,
+        track: webhook.track.as_ref().map(convert::track),
         ..Default::default()
     };
     let mut value = serde_json::to_value(&message)?;

@@ -8,7 +8,7 @@ use axum::{
 };
 use fake::{BODY_LIMIT, Fake, get, post, post_json, room_admin, rooms, send, sip_admin, token};
 use serde_json::json;
-use trunkline_api::Claims;
+use trunkline_api::{Claims, token::VideoGrant};
 use trunkline_exchange::command::{ApiError, Code, Gauges, Reply};
 
 const LIST_ROOMS: &str = "/twirp/livekit.RoomService/ListRooms";
@@ -121,7 +121,8 @@ async fn methods_of_later_releases_are_unimplemented() {
     let (router, _) = Fake::silent().serve();
     for (path, token) in [
         ("/twirp/livekit.SIP/CreateSIPParticipant", sip_admin()),
-        ("/twirp/livekit.RoomService/SendData", room_admin("lobby")),
+        ("/twirp/livekit.RoomService/ForwardParticipant", room_admin("lobby")),
+        ("/twirp/livekit.RoomService/MoveParticipant", room_admin("lobby")),
         ("/twirp/livekit.AgentDispatchService/CreateDispatch", room_admin("lobby")),
     ] {
         let answer = post_json(&router, path, &token, json!({"room": "lobby"})).await;
@@ -133,6 +134,12 @@ async fn methods_of_later_releases_are_unimplemented() {
     let path = "/twirp/livekit.AgentDispatchService/ListDispatch";
     let answer = post_json(&router, path, &room_admin("lobby"), json!({"room": "lobby"})).await;
     assert_eq!((answer.status, answer.text()), (StatusCode::OK, "{}"));
+    let video = VideoGrant { room_record: true, ingress_admin: true, ..VideoGrant::default() };
+    let recorder = token(&Claims { video, ..Claims::default() });
+    for path in ["/twirp/livekit.Egress/ListEgress", "/twirp/livekit.Ingress/ListIngress"] {
+        let answer = post_json(&router, path, &recorder, json!({})).await;
+        assert_eq!((answer.status, answer.text()), (StatusCode::OK, "{}"));
+    }
 }
 
 #[tokio::test]

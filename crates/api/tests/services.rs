@@ -8,7 +8,7 @@ use livekit_protocol as proto;
 use prost::Message;
 use serde_json::json;
 use trunkline_exchange::command::{ApiError, Code, Command, LadderEntry, OptionsKey, Reply};
-use trunkline_room::{Kind, ParticipantInfo, RoomInfo};
+use trunkline_room::{Kind, ParticipantInfo, RoomInfo, TrackInfo};
 use trunkline_routing::{
     patch::Update,
     record::{AnswerPolicy, InboundTrunk, Options, OutboundTrunk, Rule},
@@ -278,4 +278,57 @@ async fn running_calls_are_merged_with_stored_ones() {
     assert_eq!(ladder["entries"][0]["start_line"], "SIP/2.0 180 Ringing");
     let explained = calls("Explain", json!({"from": "+1", "to": "+2", "source": "192.0.2.1"})).await.json();
     assert_eq!(explained["msg"], "+1 calls +2 from 192.0.2.1");
+}
+
+#[tokio::test]
+async fn tracks_subscriptions_data_and_rpc() {
+    let (router, fake) = Fake::new(|command| {
+        Ok(match command.clone() {
+            Command::MutePublishedTrack { track, muted, .. } => {
+                Reply::Track(Box::new(TrackInfo { sid: track, muted, ..TrackInfo::default() }))
+            }
+            Command::UpdateSubscriptions { .. } | Command::SendData { .. } => Reply::Done,
+            Command::PerformRpc { payload, .. } => Reply::Rpc(payload.to_uppercase()),
+            other => panic!("not expected: {other:?}"),
+        })
+    })
+    .serve();
+    let call = async |method: &str, body| {
+        post_json(&router, &format!("/twirp/livekit.RoomService/{method}"), &room_admin("lobby"), body).await.json()
+    };
+
+    let body = json!({"room": "lobby", "identity": "alice", "track_sid": "TR_a", "muted": true});
+    let track = call("MutePublishedTrack", body).await["track"].clone();
+    assert_eq!(
+        (&track["sid"], &track["muted"], &track["source"]),
+        (&json!("TR_a"), &json!(true), &json!("MICROPHONE"))
+    );
+    let body = json!({"room": "lobby", "identity": "alice", "track_sids": ["TR_a"], "subscribe": true,
+        "participant_tracks": [{"participant_sid": "PA_b", "track_sids": ["TR_b"]}]});
+    assert_eq!(call("UpdateSubscriptions", body).await, json!({}));
+    let body = json!({"room": "lobby", "data": "aGVsbG8=", "kind": "LOSSY", "topic": "chat", "nonce": "AQ==",
+        "destination_identities": ["alice"], "destination_sids": ["PA_b"]});
+    assert_eq!(call("SendData", body).await, json!({}));
+    let body = json!({"room": "lobby", "destination_identity": "alice", "method": "greet", "payload": "hi",
+        "response_timeout_ms": 5});
+    assert_eq!(call("PerformRpc", body).await, json!({"payload": "HI"}));
+    let refused = call("SendData", json!({"room": "lobby", "kind": 7})).await;
+    assert_eq!(refused["code"], "invalid_argument");
+
+    let asked = fake.asked.lock().unwrap();
+    let [_, Command::UpdateSubscriptions { tracks, subscribe: true, .. }, Command::SendData { .. }, rpc] =
+        asked.as_slice()
+    else {
+        panic!("{asked:?}")
+    };
+    assert_eq!(*tracks, ["TR_a".into(), "TR_b".into()]);
+    let Command::SendData { reliable, packet, destinations, destination_sids, .. } = &asked[2] else { panic!() };
+    assert_eq!((*reliable, destinations.as_slice()), (false, ["alice".to_owned()].as_slice()));
+    assert_eq!(*destination_sids, ["PA_b".into()]);
+    let packet = proto::DataPacket::decode(packet.clone()).unwrap();
+    let Some(proto::data_packet::Value::User(user)) = packet.value else { panic!() };
+    assert_eq!((user.payload.as_slice(), user.topic.as_deref(), user.nonce), (&b"hello"[..], Some("chat"), vec![1]));
+    assert!(packet.destination_identities.is_empty() && packet.participant_identity.is_empty());
+    assert!(matches!(rpc, Command::PerformRpc { identity, method, response_timeout_ms: 5, .. }
+        if identity == "alice" && method == "greet"));
 }

@@ -21,7 +21,7 @@ use std::{
 use tokio::{net::TcpListener, sync::mpsc};
 use trunkline_api::{WebhookConfig, WebhookError, Webhooks, token};
 use trunkline_exchange::port::Webhook;
-use trunkline_room::{Kind, ParticipantInfo, RoomInfo};
+use trunkline_room::{Kind, ParticipantInfo, RoomInfo, TrackInfo};
 
 type Seen = (HeaderMap, Bytes);
 
@@ -61,6 +61,7 @@ fn event(event: &'static str, room: &str, number: i64) -> Webhook {
         at: NOW,
         room: Some(RoomInfo { name: room.into(), creation_time_ms: number, ..RoomInfo::default() }),
         participant: None,
+        track: None,
         call: None,
     }
 }
@@ -93,6 +94,29 @@ async fn a_webhook_is_signed_over_its_body() {
     assert_eq!(event["participant"]["attributes"]["sip.callID"], "SCL_a");
     assert_eq!(event["participant"]["kind"], "SIP");
     assert_eq!(event["call"]["call_id"], "SCL_a");
+    webhooks.close(Duration::from_secs(60)).await;
+}
+
+#[tokio::test]
+async fn a_tracks_event_names_room_and_participant() {
+    let mut receiver = Receiver::start(&[]).await;
+    let webhooks = webhooks(vec![receiver.url.clone()]);
+    let participant = ParticipantInfo {
+        sid: "PA_a".into(),
+        identity: "alice".into(),
+        name: "Alice".into(),
+        ..ParticipantInfo::default()
+    };
+    webhooks.notify(Webhook {
+        participant: Some(participant),
+        track: Some(TrackInfo { sid: "TR_AMa".into(), mime_type: "audio/opus".into(), ..TrackInfo::default() }),
+        ..event("track_published", "lobby", 1_500)
+    });
+    let (_, body) = receiver.seen.recv().await.unwrap();
+    let event: Value = serde_json::from_slice(&body).unwrap();
+    assert_eq!(event["participant"], serde_json::json!({"sid": "PA_a", "identity": "alice"}));
+    assert_eq!(event["room"], serde_json::json!({"name": "lobby"}));
+    assert_eq!((&event["track"]["sid"], &event["track"]["mimeType"]), (&"TR_AMa".into(), &"audio/opus".into()));
     webhooks.close(Duration::from_secs(60)).await;
 }
 

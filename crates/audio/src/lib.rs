@@ -1,7 +1,17 @@
-//! Audio as samples: G.711, mixing and the built-in prompt. Pure; no clock, no file.
+//! Audio as samples: codecs, resampling, loss concealment, tones and mixing. Pure: no clock, no
+//! file, no thread. Samples are `i16`, mono, and nothing allocates once it is constructed, except
+//! the built-in [`prompt`].
 
-#![forbid(unsafe_code)]
+#![deny(unsafe_code)]
 
+pub mod dtmf_detect;
 pub mod g711;
+pub mod g722;
+pub mod gate;
 pub mod mix;
+pub mod noise;
+pub mod opus;
+pub mod plc;
 pub mod prompt;
+pub mod resample;
+pub mod tone;

@@ -11,7 +11,7 @@ use crate::{
 };
 use std::borrow::Cow;
 use trunkline_sip::HeaderList;
-use trunkline_types::{Time, limits};
+use trunkline_types::{Time, is_reserved_header, limits};
 
 /// A message of ours that carries custom headers.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -35,48 +35,13 @@ impl Carrier {
     }
 }
 
-/// Headers the dialog itself is made of; no mapping may touch them.
-const RESERVED: [&str; 31] = [
-    "accept",
-    "accept-encoding",
-    "accept-language",
-    "allow",
-    "allow-events",
-    "authorization",
-    "call-id",
-    "contact",
-    "content-encoding",
-    "content-length",
-    "content-type",
-    "cseq",
-    "event",
-    "expires",
-    "from",
-    "max-forwards",
-    "proxy-authorization",
-    "record-route",
-    "refer-to",
-    "reply-to",
-    "require",
-    "route",
-    "supported",
-    "to",
-    "via",
-    "k",
-    "l",
-    "m",
-    "t",
-    "f",
-    "v",
-];
-
 /// Builds the custom headers of `carrier` from the facts of this moment. With `send` false nothing
 /// is built and the receipts say why not.
 pub(crate) fn build(facts: &mut Facts, carrier: Carrier, send: Result<(), &str>, now: Time) -> HeaderList {
     let mut headers: HeaderList = Vec::new();
     if carrier == Carrier::Answer {
         for (name, value) in &facts.setup.answer_headers {
-            if !is_reserved(name) {
+            if !is_reserved_header(name) {
                 headers.push((name.clone(), value.clone()));
             }
         }
@@ -86,7 +51,7 @@ pub(crate) fn build(facts: &mut Facts, carrier: Carrier, send: Result<(), &str>,
         let cleaned = clean(&held.value);
         let delivery = match (send, &cleaned) {
             (Err(why), _) => Delivery::NotSent { why: why.into() },
-            _ if is_reserved(&header) => {
+            _ if is_reserved_header(&header) => {
                 Delivery::NotSent { why: format!("{header} belongs to the dialog and cannot be a mapping's target") }
             }
             _ if header.len() + cleaned.len() + 4 > limits::SIP_HEADER_BYTES => {
@@ -94,7 +59,7 @@ pub(crate) fn build(facts: &mut Facts, carrier: Carrier, send: Result<(), &str>,
             }
             (Ok(()), Cow::Borrowed(_)) => Delivery::Sent,
             (Ok(()), Cow::Owned(_)) => {
-                Delivery::Changed { how: "line breaks became one space, other control characters were dropped".into() }
+                Delivery::Changed { how: how_cleaned(&held.value) }
             }
         };
         let sent = !matches!(delivery, Delivery::NotSent { .. });
@@ -127,10 +92,6 @@ pub(crate) fn acknowledged(facts: &mut Facts, carrier: Carrier, status: u16, now
     }
 }
 
-fn is_reserved(name: &str) -> bool {
-    RESERVED.iter().any(|reserved| name.eq_ignore_ascii_case(reserved))
-}
-
 /// An attribute's value as a header can carry it: each run of line breaks, with the white space
 /// around it, becomes one space; other control characters but the tab go.
 fn clean(value: &str) -> Cow<'_, str> {
@@ -151,9 +112,24 @@ fn clean(value: &str) -> Cow<'_, str> {
     Cow::Owned(text.trim().to_owned())
 }
 
+/// What [`clean`] did to a value, for its receipt.
+fn how_cleaned(value: &str) -> String {
+    let mut done = Vec::new();
+    if value.contains(['\r', '\n']) {
+        done.push("line breaks and the white space around them became one space");
+    }
+    if value.chars().any(|c| c.is_control() && !matches!(c, '\t' | '\r' | '\n')) {
+        done.push("control characters were dropped");
+    }
+    if value.trim() != value {
+        done.push("white space at the ends was cut");
+    }
+    done.join("; ")
+}
+
 #[cfg(test)]
 mod tests {
-    use super::clean;
+    use super::{clean, how_cleaned};
     use std::borrow::Cow;
 
     #[test]
@@ -168,5 +144,12 @@ mod tests {
         assert_eq!(clean("{\n  \"a\": 1,\r\n  \"b\": 2\n}"), "{ \"a\": 1, \"b\": 2 }");
         assert_eq!(clean("a\u{0}b\u{7f}c"), "abc");
         assert_eq!(clean("a\r\nVia: evil"), "a Via: evil");
+    }
+
+    #[test]
+    fn the_receipt_says_what_was_done() {
+        assert_eq!(how_cleaned("a\n b"), "line breaks and the white space around them became one space");
+        assert_eq!(how_cleaned("a\u{0}b"), "control characters were dropped");
+        assert_eq!(how_cleaned(" a"), "white space at the ends was cut");
     }
 }

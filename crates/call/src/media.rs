@@ -2,6 +2,9 @@
 //!
 //! Control plane and data plane meet in [`MediaPlan`] and [`MediaFact`] only.
 
+pub mod peer;
+
+use peer::{PeerFact, PeerPlan};
 use serde::{Deserialize, Serialize};
 use std::{
     net::{IpAddr, SocketAddr},
@@ -28,6 +31,8 @@ pub enum Codec {
     Pcma,
     /// G.722, 16 kHz samples under an RTP clock of 8 kHz (RFC 3551 §4.5.2).
     G722,
+    /// Opus, 48 kHz RTP clock (RFC 7587).
+    Opus,
 }
 
 /// Which way audio flows, seen from us (RFC 3264 §8.4).
@@ -81,6 +86,8 @@ impl Builtin {
 /// What a media thread shall do. Plans for one room are carried out in order by one thread.
 #[derive(Clone, Debug)]
 pub enum MediaPlan {
+    /// Something about WebRTC peers, tracks and data.
+    Peer(PeerPlan),
     /// Open the leg's RTP and RTCP sockets on `local` and put the leg into the room. Answered by
     /// [`MediaFact::Opened`] or [`MediaFact::OpenFailed`].
     Open {
@@ -154,6 +161,8 @@ pub enum MediaPlan {
 /// What a media thread has to tell.
 #[derive(Clone, Debug)]
 pub enum MediaFact {
+    /// Something about WebRTC peers.
+    Peer(PeerFact),
     /// The leg's sockets are open.
     Opened {
         /// The leg.

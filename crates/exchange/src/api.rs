@@ -4,6 +4,7 @@ use crate::{
     Exchange, Output,
     command::{ApiError, Code, Command, OptionsKey, Reply, RequestId},
     exchange::Drain,
+    peers::Rpc,
     pending::Undo,
     port::Record,
 };
@@ -48,6 +49,11 @@ impl Exchange {
     pub(crate) fn command(&mut self, request: RequestId, command: Command, now: Time, outputs: &mut Vec<Output>) {
         let now_ms = now.unix_millis();
         let change = match command {
+            Command::Connect(connection, connect) => return self.connect(request, connection, *connect, now, outputs),
+            Command::PerformRpc { room, identity, method, payload, response_timeout_ms } => {
+                let rpc = Rpc { room, identity, method, payload, response_timeout_ms };
+                return self.perform_rpc(request, &rpc, now, outputs);
+            }
             Command::CreateInboundTrunk(trunk) => self
                 .directory
                 .create_inbound(*trunk, &mut self.random, now_ms)
@@ -174,6 +180,15 @@ impl Exchange {
             }
             Command::LiveCalls => Ok(Reply::Calls(self.calls.iter().map(|e| e.call.record()).collect())),
             Command::Gauges => Ok(Reply::Gauges(Box::new(self.gauges()))),
+            Command::MutePublishedTrack { room, identity, track, muted } => {
+                self.mute_by_api(&room, &identity, &track, muted, now, outputs)
+            }
+            Command::UpdateSubscriptions { room, identity, tracks, subscribe } => {
+                self.subscribe_by_api(&room, &identity, &tracks, subscribe, now, outputs)
+            }
+            Command::SendData { room, reliable, packet, destinations, destination_sids } => {
+                self.send_data(&room, reliable, &packet, &destinations, &destination_sids, now, outputs)
+            }
             room => self.room_command(room, now, &mut events),
         };
         self.room_events(events, now, outputs);

@@ -112,6 +112,17 @@ impl Exchange {
         }
     }
 
+    /// A client hears this one, if it is one of ours: it begins to speak.
+    pub(crate) fn play_builtin(&mut self, participant: &ParticipantSid, outputs: &mut Vec<Output>) {
+        if let Some(present) = self.builtins.by_participant.get_mut(participant)
+            && present.speech == Speech::Ready
+        {
+            present.speech = Speech::Told;
+            let plan = MediaPlan::PlayBuiltin { participant: participant.clone(), room: present.room.clone() };
+            outputs.push(Output::Media(plan));
+        }
+    }
+
     /// Stops the built-in participants of a finished room once no call hears them any more.
     pub(crate) fn stop_orphaned_builtins(&mut self, room: &RoomSid, outputs: &mut Vec<Output>) {
         if !self.builtins.finished.contains(room) || !self.calls.of_room(room).is_empty() {

@@ -9,7 +9,7 @@ use std::{
     panic::{AssertUnwindSafe, catch_unwind},
 };
 use trunkline_call::{Call, Effect, Event, Moment, RoomCommand, RoomEvent, SipCommand};
-use trunkline_room::{Join, Kind, Packet, ParticipantPatch, Permission, RoomSettings};
+use trunkline_room::{Join, Kind, Packet, ParticipantPatch, RoomSettings};
 use trunkline_sip::{ClientId, DialogId, InviteId, RequestId};
 use trunkline_types::{CallId, ParticipantSid, RoomSid, Time};
 
@@ -48,6 +48,14 @@ impl Place {
         match self {
             Self::Outside => None,
             Self::Inside { room, .. } | Self::Left { room } => Some(room),
+        }
+    }
+
+    /// The participant the call is, while it is one.
+    pub(crate) fn participant(&self) -> Option<&ParticipantSid> {
+        match self {
+            Self::Inside { participant, .. } => Some(participant),
+            Self::Outside | Self::Left { .. } => None,
         }
     }
 }
@@ -221,6 +229,7 @@ impl Exchange {
                         at: now,
                         room,
                         participant: None,
+                        track: None,
                         call: Some(*record),
                     })));
                 }
@@ -296,16 +305,17 @@ impl Exchange {
         match command {
             RoomCommand::Join { room, identity, name, metadata, attributes } => {
                 let Some(entry) = self.calls.get(id) else { return };
-                let join =
-                    Join { identity, name, kind: Kind::Sip, metadata, attributes, permission: Permission::default() };
+                let join = Join { identity, name, kind: Kind::Sip, metadata, attributes, ..Join::default() };
                 match self.rooms.join(&room, join, &entry.room_settings.clone(), now, &mut events) {
                     Ok((info, participant)) => {
                         self.rooms.activate(&room, &participant.identity, now, &mut events);
                         let identity = participant.identity.clone();
                         self.calls.enter(id, info.sid.clone(), participant.sid.clone(), room.clone(), identity.clone());
+                        let inside = participant.sid.clone();
                         let joined =
                             RoomEvent::Joined { room: info.sid.clone(), participant: participant.sid, identity };
                         self.events.push_back((id.clone(), Event::Room(joined)));
+                        self.heard_by_phone(&info.sid, Some(&inside), outputs);
                         if self.someone_else_publishes(&room, id) {
                             self.subscribe_call(id);
                             self.play_builtins(&info.sid, outputs);

@@ -1,15 +1,17 @@
 //! What an API client can ask of the exchange, and what it is told.
 
+use crate::port::ConnectionId;
+use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 pub use trunkline_call::record::{CallRecord, LadderEntry};
-use trunkline_room::{ParticipantInfo, ParticipantPatch, RoomInfo, RoomSettings};
+use trunkline_room::{ParticipantInfo, ParticipantPatch, RoomInfo, RoomSettings, TrackInfo, signal::Connect};
 use trunkline_routing::{
     CallFacts, Explanation,
     patch::{DispatchRulePatch, InboundTrunkPatch, ListFilter, OutboundTrunkPatch, Update},
     record::{DispatchRule, InboundTrunk, Options, OutboundTrunk},
 };
-use trunkline_types::{RuleId, TrunkId};
+use trunkline_types::{ParticipantSid, RuleId, TrackSid, TrunkId};
 
 /// An API request whose caller waits for the [`Reply`]. Numbers are drawn by the shell.
 pub type RequestId = u64;
@@ -64,6 +66,38 @@ pub enum Command {
         room: String,
         metadata: String,
     },
+    MutePublishedTrack {
+        room: String,
+        identity: String,
+        track: TrackSid,
+        muted: bool,
+    },
+    UpdateSubscriptions {
+        room: String,
+        identity: String,
+        tracks: Vec<TrackSid>,
+        subscribe: bool,
+    },
+    SendData {
+        room: String,
+        reliable: bool,
+        /// A `DataPacket` with its `user` value alone.
+        packet: Bytes,
+        destinations: Vec<String>,
+        destination_sids: Vec<ParticipantSid>,
+    },
+    /// `PerformRpc`: answered by [`Reply::Rpc`] when the participant answers.
+    PerformRpc {
+        room: String,
+        identity: String,
+        method: String,
+        payload: String,
+        /// 0 for ten seconds.
+        response_timeout_ms: u32,
+    },
+    /// A client opens a signalling connection of this number: `/rtc` or `/rtc/v1`. Answered by
+    /// [`Reply::Done`] before anything is sent over it, or by an error: then there is none.
+    Connect(ConnectionId, Box<Connect>),
     /// Which trunk and rule a call would take, and why not the others.
     Explain(CallFacts),
     /// The running calls.
@@ -107,6 +141,9 @@ pub enum Reply {
     Rooms(Vec<RoomInfo>),
     Participant(ParticipantInfo),
     Participants(Vec<ParticipantInfo>),
+    Track(Box<TrackInfo>),
+    /// The payload of an RPC's response.
+    Rpc(String),
     Explanation(Box<Explanation>),
     Calls(Vec<CallRecord>),
     Gauges(Box<Gauges>),
@@ -120,6 +157,8 @@ pub enum Reply {
 pub enum Code {
     InvalidArgument,
     NotFound,
+    PermissionDenied,
+    DeadlineExceeded,
     AlreadyExists,
     FailedPrecondition,
     ResourceExhausted,

@@ -5,6 +5,7 @@ use crate::{
     builtins::Builtins,
     calls::Calls,
     command::Gauges,
+    peers::Peers,
     pending::Pending,
     port::{Level, LogLine},
 };
@@ -25,6 +26,7 @@ pub struct Exchange {
     pub(crate) rooms: Rooms,
     pub(crate) calls: Calls,
     pub(crate) builtins: Builtins,
+    pub(crate) peers: Peers,
     pub(crate) pending: Pending,
     /// Events for calls, in the order in which they arose while an input was applied.
     pub(crate) events: VecDeque<(CallId, Event)>,
@@ -56,6 +58,7 @@ impl Exchange {
             rooms,
             calls: Calls::default(),
             builtins: Builtins::default(),
+            peers: Peers::default(),
             pending: Pending::default(),
             events: VecDeque::new(),
             gauges: Gauges::default(),
@@ -70,6 +73,8 @@ impl Exchange {
             Input::Sip(received) => self.sip_received(*received, now, outputs),
             Input::Closed(flow) => self.flow_closed(&flow, now, outputs),
             Input::Api(request, command) => self.command(request, *command, now, outputs),
+            Input::Signal(connection, request) => self.signal(connection, *request, now, outputs),
+            Input::SignalClosed(connection) => self.signal_closed(connection, now, outputs),
             Input::Media(fact) => self.media_fact(fact, now, outputs),
             Input::Stored(record, result) => self.stored(record, result, outputs),
             Input::Tick => self.tick(now, outputs),
@@ -84,10 +89,8 @@ impl Exchange {
             Drain::Until(deadline) if !self.calls.is_empty() => Some(deadline),
             _ => None,
         };
-        [self.stack.poll_timeout(), self.rooms.poll_timeout(), self.calls.poll_timeout(), drain]
-            .into_iter()
-            .flatten()
-            .min()
+        let parts = [self.stack.poll_timeout(), self.rooms.poll_timeout(), self.calls.poll_timeout()];
+        parts.into_iter().chain([self.peers.poll_timeout(), drain]).flatten().min()
     }
 
     /// Whether nothing is left: no call, no room, no transaction, no timer. For tests.
@@ -102,6 +105,7 @@ impl Exchange {
         let mut events = Vec::new();
         self.rooms.handle_timeout(now, &mut events);
         self.room_events(events, now, outputs);
+        self.peers_tick(now, outputs);
         for call in self.calls.due(now) {
             self.events.push_back((call, Event::TimedOut));
         }
@@ -123,8 +127,10 @@ impl Exchange {
         }
         if matches!(self.drain, Drain::Until(_)) && self.calls.is_empty() {
             self.drain = Drain::Done;
+            self.peers_shut_down(now, outputs);
             outputs.push(Output::Drained);
         }
+        self.peers.rearm();
     }
 
     fn media_fact(&mut self, fact: MediaFact, now: Time, outputs: &mut Vec<Output>) {
@@ -136,6 +142,10 @@ impl Exchange {
             | MediaFact::Dtmf { leg, .. }
             | MediaFact::Drained { leg }
             | MediaFact::Closed { leg, .. } => leg.call.clone(),
+            MediaFact::Peer(_) => {
+                let MediaFact::Peer(fact) = fact else { return };
+                return self.peer_fact(fact, now, outputs);
+            }
             MediaFact::BuiltinReady { participant, room } => {
                 let (participant, room) = (participant.clone(), room.clone());
                 return self.builtin_ready(&participant, &room, now, outputs);

@@ -5,13 +5,16 @@ use trunkline_call::{
     media::{MediaFact, MediaPlan},
     record::{CallRecord, LadderEntry},
 };
-use trunkline_room::{ParticipantInfo, RoomInfo};
+use trunkline_room::{ParticipantInfo, RoomInfo, TrackInfo, signal};
 use trunkline_routing::record::{DispatchRule, InboundTrunk, Options, OutboundTrunk};
 use trunkline_sip::flow::{Flow, Received, Transmit};
 use trunkline_types::{CallId, RuleId, Time, TrunkId};
 
 /// A write that the exchange waits for; numbered by the exchange.
 pub type RecordId = u64;
+
+/// A signalling connection; numbered by the shell.
+pub type ConnectionId = u64;
 
 /// What happened outside.
 #[derive(Debug)]
@@ -22,6 +25,10 @@ pub enum Input {
     Closed(Flow),
     /// An API request.
     Api(RequestId, Box<Command>),
+    /// A client says something. Its connection was announced by [`Command::Connect`].
+    Signal(ConnectionId, Box<signal::Request>),
+    /// A signalling connection is gone: closed by its client, or it does not read.
+    SignalClosed(ConnectionId),
     /// A media thread reports.
     Media(MediaFact),
     /// A write is durable, or failed with this text.
@@ -39,6 +46,10 @@ pub enum Output {
     Send(Transmit),
     /// Tell the media threads.
     Media(MediaPlan),
+    /// Tell a client something.
+    Signal(ConnectionId, Box<signal::Response>),
+    /// Close a signalling connection once everything before is written.
+    HangUp(ConnectionId),
     /// Answer an API request.
     Reply(RequestId, Result<Reply, ApiError>),
     /// Write durably and answer with [`Input::Stored`].
@@ -70,6 +81,7 @@ pub enum Record {
 #[derive(Clone, Debug)]
 pub struct Webhook {
     /// `room_started`, `participant_joined`, `participant_left`, `room_finished`,
+    /// `track_published`, `track_unpublished`, `participant_connection_aborted`,
     /// `sip_call_ringing`, `sip_call_answered`, `sip_call_ended`.
     pub event: &'static str,
     /// When.
@@ -78,6 +90,8 @@ pub struct Webhook {
     pub room: Option<RoomInfo>,
     /// The participant.
     pub participant: Option<ParticipantInfo>,
+    /// The track.
+    pub track: Option<TrackInfo>,
     /// The call, for the events of our own.
     pub call: Option<CallRecord>,
 }

@@ -5,7 +5,7 @@ use crate::{
     port::{Level, Webhook},
 };
 use trunkline_call::{Event, RoomEvent, media::MediaPlan};
-use trunkline_room::{Event as Happened, Packet, ParticipantInfo, RoomInfo};
+use trunkline_room::{Event as Happened, Packet, ParticipantInfo, RoomInfo, TrackInfo, TrackKind};
 use trunkline_types::{CallId, DisconnectReason, Time};
 
 impl Exchange {
@@ -13,46 +13,56 @@ impl Exchange {
         for event in events {
             match event {
                 Happened::RoomStarted { room, agents } => {
-                    notify("room_started", Some(&room), None, now, outputs);
+                    notify("room_started", &room, None, None, now, outputs);
                     for (agent, metadata) in agents {
                         self.dispatch(&room, &agent, &metadata, now, outputs);
                     }
                 }
                 Happened::ParticipantJoined { room, participant } => {
-                    notify("participant_joined", Some(&room), Some(&participant), now, outputs);
+                    notify("participant_joined", &room, Some(&participant), None, now, outputs);
+                    self.peers_joined(&room, &participant, outputs);
                 }
-                Happened::ParticipantUpdated { participant, .. } => {
+                Happened::ParticipantUpdated { room, participant, .. } => {
+                    self.peers_updated(&room, &participant, now, outputs);
                     if let Some(call) = self.calls.by_participant.get(&participant.sid) {
                         let changed = RoomEvent::AttributesChanged(participant.attributes);
                         self.events.push_back((call.clone(), Event::Room(changed)));
                     }
                 }
-                Happened::ParticipantLeft { room, participant } => self.left(&room, &participant, now, outputs),
-                Happened::TrackPublished { room, participant, .. } => {
+                Happened::ParticipantLeft { room, participant, was_active } => {
+                    self.left(&room, &participant, was_active, now, outputs);
+                }
+                Happened::TrackPublished { room, participant, track } => {
+                    notify("track_published", &room, Some(&participant), Some(&track), now, outputs);
+                    self.peers_published(&room, &participant, &track, now, outputs);
                     for call in self.calls.of_room(&room.sid) {
-                        if self.calls.by_participant.get(&participant.sid) != Some(&call) {
+                        if track.kind == TrackKind::Audio
+                            && self.calls.by_participant.get(&participant.sid) != Some(&call)
+                        {
                             self.subscribe_call(&call);
                         }
                     }
                     self.play_builtins(&room.sid, outputs);
                 }
-                Happened::Data { room, from, packet: Packet::SipDtmf { code, digit }, .. } => {
-                    let digits = if digit.is_empty() { digit_of(code) } else { digit };
-                    for call in self.calls.of_room(&room) {
-                        let own =
-                            self.calls.get(&call).is_some_and(|e| e.call.facts().record.participant_identity == from);
-                        if !own {
-                            let sent = RoomEvent::DtmfSent { digits: digits.clone() };
-                            self.events.push_back((call, Event::Room(sent)));
-                        }
-                    }
+                Happened::TrackUpdated { room, participant, track } => {
+                    self.peers_muted(&room.sid, &participant, &track, outputs);
+                }
+                Happened::TrackUnpublished { room, participant, track } => {
+                    notify("track_unpublished", &room, Some(&participant), Some(&track), now, outputs);
+                    self.peers_unpublished(&room, &participant, &track, now, outputs);
+                }
+                Happened::RoomUpdated { room } => self.show_room(&room, None, outputs),
+                Happened::Data { room, room_name, from, packet: Packet::SipDtmf { code, digit } } => {
+                    self.dial(&room, &from, code, &digit, |_, _| true);
+                    self.peers_dtmf(&room, &room_name, &from, code, &digit, now, outputs);
                 }
                 Happened::RoomFinished { room } => {
-                    notify("room_finished", Some(&room), None, now, outputs);
+                    notify("room_finished", &room, None, None, now, outputs);
+                    self.peers_finished(&room.sid);
                     self.builtins.room_finished(&room.sid);
                     self.stop_orphaned_builtins(&room.sid, outputs);
                 }
-                Happened::Data { .. } | Happened::TrackUnpublished { .. } | Happened::RoomUpdated { .. } => {}
+                Happened::Data { .. } => {}
             }
         }
     }
@@ -63,14 +73,25 @@ impl Exchange {
     }
 
     pub(crate) fn someone_else_publishes(&self, room: &str, call: &CallId) -> bool {
-        self.rooms
-            .participants(room)
-            .iter()
-            .any(|p| !p.tracks.is_empty() && self.calls.by_participant.get(&p.sid) != Some(call))
+        self.rooms.participants(room).iter().any(|p| {
+            p.tracks.iter().any(|t| t.kind == TrackKind::Audio) && self.calls.by_participant.get(&p.sid) != Some(call)
+        })
     }
 
-    fn left(&mut self, room: &RoomInfo, participant: &ParticipantInfo, now: Time, outputs: &mut Vec<Output>) {
-        notify("participant_left", Some(room), Some(participant), now, outputs);
+    fn left(
+        &mut self,
+        room: &RoomInfo,
+        participant: &ParticipantInfo,
+        was_active: bool,
+        now: Time,
+        outputs: &mut Vec<Output>,
+    ) {
+        for track in &participant.tracks {
+            notify("track_unpublished", room, Some(participant), Some(track), now, outputs);
+        }
+        let event = if was_active { "participant_left" } else { "participant_connection_aborted" };
+        notify(event, room, Some(participant), None, now, outputs);
+        self.peers_left(room, participant, now, outputs);
         if let Some(call) = self.calls.by_participant.get(&participant.sid).cloned() {
             self.calls.left_room(&call);
             let reason = participant.disconnect_reason.unwrap_or(DisconnectReason::ParticipantRemoved);
@@ -98,16 +119,12 @@ impl Exchange {
 
 fn notify(
     event: &'static str,
-    room: Option<&RoomInfo>,
+    room: &RoomInfo,
     participant: Option<&ParticipantInfo>,
+    track: Option<&TrackInfo>,
     at: Time,
     outputs: &mut Vec<Output>,
 ) {
-    let webhook = Webhook { event, at, room: room.cloned(), participant: participant.cloned(), call: None };
-    outputs.push(Output::Notify(Box::new(webhook)));
-}
-
-/// The digit of an RFC 4733 event code.
-fn digit_of(code: u32) -> String {
-    b"0123456789*#ABCD".get(code as usize).map(|d| char::from(*d).to_string()).unwrap_or_default()
+    let (room, participant, track) = (Some(room.clone()), participant.cloned(), track.cloned());
+    outputs.push(Output::Notify(Box::new(Webhook { event, at, room, participant, track, call: None })));
 }

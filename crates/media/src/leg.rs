@@ -1,40 +1,63 @@
 //! A SIP leg: its sockets, its codec, what it hears and says.
 
-use crate::room::FRAME;
+use crate::{
+    leg_codec::{LegCodec, PACKET_SAMPLES},
+    room::FRAME,
+};
+use mio::net::UdpSocket;
 use std::{
     collections::VecDeque,
     io::ErrorKind,
-    net::{SocketAddr, UdpSocket},
+    net::{SocketAddr, UdpSocket as StdUdpSocket},
     time::Duration,
 };
-use trunkline_audio::g711;
-use trunkline_call::media::{Codec, LegKey, LegMedia, LegStats, MediaFact};
+use trunkline_audio::{noise::ComfortNoise, plc::Concealer, resample::Resampler};
+use trunkline_call::media::{LegKey, LegMedia, LegStats, MediaFact};
 use trunkline_rtp::{
     DtmfReceiver, HEADER_BYTES, Judgement, Packet, Reception, SourceLock, digit_of, rtcp, write_header,
 };
 use trunkline_types::{RoomSid, Time};
 
-/// What is kept of the caller's voice before it is played: five frames.
+/// What is kept of the caller's voice before it is mixed: five frames of 20 ms at 16 kHz.
 const PLAYOUT: usize = FRAME * 5;
 /// Packets read from one leg before the others have their turn.
 const BUDGET: usize = 32;
 /// Between two reports.
 const REPORT_EVERY: Duration = Duration::from_secs(5);
+/// Packets in a row that are made up when they are lost.
+const CONCEAL: u16 = 5;
+/// How loud the line is when nobody speaks, in −dBov (RFC 3389 §3).
+const COMFORT: u8 = 70;
+/// A packet so far behind is late, not the beginning of a new stream.
+const LATE: u16 = 100;
 
 /// See the module.
 pub(crate) struct Leg {
     pub(crate) key: LegKey,
     pub(crate) room: RoomSid,
-    rtp: UdpSocket,
-    rtcp: UdpSocket,
+    /// The track of its room that is the caller's voice.
+    pub(crate) track: Option<usize>,
+    pub(crate) rtp: UdpSocket,
+    pub(crate) rtcp: UdpSocket,
     media: Option<LegMedia>,
+    codec: LegCodec,
+    concealer: Concealer,
     lock: SourceLock,
     reception: Reception,
     dtmf: DtmfReceiver,
-    /// The caller's voice, waiting for its turn.
+    /// The sequence number and timestamp of the next packet of speech, if nothing is lost.
+    expected: Option<(u16, u32)>,
+    /// Samples before `fresh` that nobody will deliver: lost, or never sent.
+    pub(crate) gap: u32,
+    /// The caller's voice as it came since it was last taken, for those who hear it over WebRTC.
+    pub(crate) fresh: Vec<i16>,
+    /// The caller's voice, waiting for its turn in the mix.
     voice: VecDeque<i16>,
     /// What the room says, waiting for a whole packet.
     out: VecDeque<i16>,
+    /// From the leg's rate to the room's and back, if they differ.
+    resamplers: Option<Box<(Resampler, Resampler)>>,
+    noise: ComfortNoise,
     sequence: u16,
     timestamp: u32,
     ssrc: u32,
@@ -64,20 +87,28 @@ enum Key {
 }
 
 impl Leg {
-    pub(crate) fn new(key: LegKey, room: RoomSid, sockets: (UdpSocket, UdpSocket), now: Time) -> Self {
+    pub(crate) fn new(key: LegKey, room: RoomSid, sockets: (StdUdpSocket, StdUdpSocket), now: Time) -> Self {
         // Unpredictable enough for RTP: the call's id is random.
         let seed = key.call.as_str().bytes().fold(0x811c_9dc5_u32, |h, b| (h ^ u32::from(b)).wrapping_mul(0x0100_0193));
         Self {
             key,
             room,
-            rtp: sockets.0,
-            rtcp: sockets.1,
+            track: None,
+            rtp: UdpSocket::from_std(sockets.0),
+            rtcp: UdpSocket::from_std(sockets.1),
             media: None,
+            codec: LegCodec::Ulaw,
+            concealer: Concealer::new(8_000),
             lock: SourceLock::default(),
             reception: Reception::default(),
             dtmf: DtmfReceiver::default(),
-            voice: VecDeque::with_capacity(PLAYOUT * 2),
-            out: VecDeque::with_capacity(FRAME * 8),
+            expected: None,
+            gap: 0,
+            fresh: Vec::with_capacity(PACKET_SAMPLES * 4),
+            voice: VecDeque::with_capacity(PLAYOUT + PACKET_SAMPLES * 2),
+            out: VecDeque::with_capacity(PACKET_SAMPLES * 2),
+            resamplers: None,
+            noise: ComfortNoise::new(COMFORT, u64::from(seed)),
             sequence: (seed >> 8) as u16,
             timestamp: seed.rotate_left(7),
             ssrc: seed,
@@ -96,7 +127,27 @@ impl Leg {
 
     pub(crate) fn negotiated(&mut self, media: LegMedia) {
         self.lock = SourceLock::new(media.remote);
+        if self.media.as_ref().is_none_or(|held| held.codec != media.codec) {
+            self.codec = LegCodec::new(media.codec);
+            self.concealer = Concealer::new(self.codec.rate());
+            self.resamplers = None;
+            self.voice.clear();
+            self.out.clear();
+        }
+        self.expected = None;
         self.media = Some(media);
+    }
+
+    /// Samples per second of its codec.
+    pub(crate) fn rate(&self) -> u32 {
+        self.codec.rate()
+    }
+
+    /// The room mixes at this rate from now on.
+    pub(crate) fn room_rate(&mut self, rate: u32) {
+        let own = self.rate();
+        let both = Resampler::new(own, rate).zip(Resampler::new(rate, own));
+        self.resamplers = both.filter(|_| own != rate).map(Box::new);
     }
 
     pub(crate) fn start(&mut self, initial: Duration, steady: Duration, now: Time) {
@@ -108,20 +159,29 @@ impl Leg {
         self.started.is_some()
     }
 
-    /// Reads what the sockets hold.
-    pub(crate) fn receive(&mut self, now: Time, buffer: &mut [u8], facts: &mut Vec<MediaFact>) {
+    /// Reads what the RTP socket holds; whether there may be more.
+    pub(crate) fn receive(&mut self, now: Time, buffer: &mut [u8], facts: &mut Vec<MediaFact>) -> bool {
         for _ in 0..BUDGET {
             match self.rtp.recv_from(buffer) {
                 Ok((length, source)) => self.packet(&buffer[..length], source, now, facts),
-                Err(error) if error.kind() == ErrorKind::WouldBlock => break,
+                Err(error) if error.kind() == ErrorKind::WouldBlock => return false,
                 // A far end that is not there yet answers by ICMP.
                 Err(_) => {}
             }
         }
-        while let Ok((length, source)) = self.rtcp.recv_from(buffer) {
-            self.report_received(&buffer[..length], source, now);
+        true
+    }
+
+    /// Reads what the RTCP socket holds; whether there may be more.
+    pub(crate) fn receive_rtcp(&mut self, now: Time, buffer: &mut [u8]) -> bool {
+        for _ in 0..BUDGET {
+            match self.rtcp.recv_from(buffer) {
+                Ok((length, source)) => self.report_received(&buffer[..length], source, now),
+                Err(error) if error.kind() == ErrorKind::WouldBlock => return false,
+                Err(_) => {}
+            }
         }
-        self.check_silence(now, facts);
+        true
     }
 
     fn report_received(&mut self, bytes: &[u8], source: SocketAddr, now: Time) {
@@ -149,12 +209,17 @@ impl Leg {
         }
         self.stats.packets_in += 1;
         self.stats.bytes_in += packet.payload.len() as u64;
-        self.remote_ssrc = packet.ssrc;
+        if self.remote_ssrc != packet.ssrc {
+            self.remote_ssrc = packet.ssrc;
+            self.expected = None;
+        }
         if let Some(started) = &mut self.started {
             started.alive_at = now;
             started.heard = true;
         }
         if Some(packet.payload_type) == media.telephone_event {
+            // Events count as packets of the stream, not as a loss of speech.
+            self.expected = self.expected.map(|(_, timestamp)| (packet.sequence.wrapping_add(1), timestamp));
             if let Some(code) = self.dtmf.receive(packet.timestamp, packet.payload) {
                 self.stats.digits += 1;
                 facts.push(MediaFact::Dtmf { leg: self.key.clone(), code, digit: digit_of(code) });
@@ -163,19 +228,55 @@ impl Leg {
         }
         self.reception.packet(packet.sequence, packet.timestamp, (now.nanos / 125_000) as u32);
         if packet.payload_type == media.payload_type && media.flowing.receive {
-            let decode = match media.codec {
-                Codec::Pcma => g711::decode_alaw,
-                Codec::Pcmu | Codec::G722 => g711::decode_ulaw,
-            };
-            // A far end faster than its clock is cut back to the freshest audio.
-            while self.voice.len() > PLAYOUT {
-                self.voice.pop_front();
-            }
-            self.voice.extend(packet.payload.iter().take(FRAME * 3).map(|b| decode(*b)));
+            self.speech(packet.sequence, packet.timestamp, packet.payload);
         }
     }
 
-    fn check_silence(&mut self, now: Time, facts: &mut Vec<MediaFact>) {
+    /// Decodes speech; what was lost before it is made up.
+    fn speech(&mut self, sequence: u16, timestamp: u32, payload: &[u8]) {
+        let expected = self.expected.unwrap_or((sequence, timestamp));
+        let missing = sequence.wrapping_sub(expected.0);
+        if missing >= u16::MAX - LATE {
+            // Its place has been filled already.
+            return;
+        }
+        let mut pcm = [0; PACKET_SAMPLES];
+        let samples = self.codec.decode(payload, &mut pcm);
+        if samples == 0 {
+            return;
+        }
+        let ticks = self.codec.ticks(samples);
+        self.expected = Some((sequence.wrapping_add(1), timestamp.wrapping_add(ticks)));
+        let mut absent = timestamp.wrapping_sub(expected.1);
+        if missing <= CONCEAL {
+            let mut made_up = [0; PACKET_SAMPLES];
+            for _ in 0..missing {
+                self.concealer.conceal(&mut made_up[..samples]);
+                self.heard(&made_up[..samples]);
+                absent = absent.saturating_sub(ticks);
+            }
+        }
+        // A jump backwards or of more than a minute is a new beginning.
+        if absent < 60 * 8_000 {
+            self.gap += u32::try_from(self.codec.samples(absent as usize)).unwrap_or(0);
+        }
+        self.concealer.received(&mut pcm[..samples]);
+        self.heard(&pcm[..samples]);
+    }
+
+    fn heard(&mut self, pcm: &[i16]) {
+        if self.fresh.len() + pcm.len() <= self.fresh.capacity() {
+            self.fresh.extend_from_slice(pcm);
+        }
+        // A far end faster than its clock is cut back to the freshest audio.
+        while self.voice.len() > PLAYOUT {
+            self.voice.pop_front();
+        }
+        self.voice.extend(pcm);
+    }
+
+    /// Whether the far end has gone silent is looked at with every frame of the room.
+    pub(crate) fn check_silence(&mut self, now: Time, facts: &mut Vec<MediaFact>) {
         let expects = self.media.as_ref().is_none_or(|m| m.flowing.receive);
         let Some(started) = &mut self.started else { return };
         if !expects {
@@ -190,46 +291,68 @@ impl Leg {
         }
     }
 
-    /// The next 20 ms of the caller's voice; silence where there is none.
-    pub(crate) fn hear(&mut self, frame: &mut [i16; FRAME]) {
-        for slot in frame.iter_mut() {
+    /// The next 20 ms of the caller's voice at the room's rate; silence where there is none.
+    pub(crate) fn hear(&mut self, frame: &mut [i16]) {
+        let Some(resamplers) = &mut self.resamplers else {
+            for slot in frame.iter_mut() {
+                *slot = self.voice.pop_front().unwrap_or(0);
+            }
+            return;
+        };
+        let mut own = [0; FRAME];
+        let samples = usize::try_from(self.codec.rate() / 50).unwrap_or(FRAME).min(FRAME);
+        for slot in &mut own[..samples] {
             *slot = self.voice.pop_front().unwrap_or(0);
         }
+        resamplers.0.process(&own[..samples], frame);
     }
 
-    /// Takes 20 ms of the room and sends a packet when one is full.
-    pub(crate) fn say(&mut self, frame: &[i16; FRAME], now: Time, buffer: &mut [u8]) {
+    /// Takes 20 ms of the room and sends a packet when one is full. `spoken` is false when nobody
+    /// says anything: then it is comfort noise.
+    pub(crate) fn say(&mut self, frame: &[i16], spoken: bool, now: Time, buffer: &mut [u8]) {
         if self.started.is_none() {
             return;
         }
         let Some(media) = self.media.as_ref().filter(|m| m.flowing.send) else { return };
-        let samples = usize::try_from(media.ptime.as_millis()).unwrap_or(20) * 8;
-        let encode = match media.codec {
-            Codec::Pcma => g711::encode_alaw,
-            Codec::Pcmu | Codec::G722 => g711::encode_ulaw,
-        };
+        let ticks = usize::try_from(media.ptime.as_millis()).unwrap_or(20).clamp(10, 60) * 8;
+        let samples = self.codec.samples(ticks);
         let payload_type = media.payload_type;
+        let event_type = media.telephone_event;
         let key = self.keys.pop_front();
         if let Some(Key::Event { .. }) = &key {
-            self.timestamp = self.timestamp.wrapping_add(FRAME as u32);
+            self.timestamp = self.timestamp.wrapping_add(160);
+        } else if spoken {
+            match &mut self.resamplers {
+                None => self.out.extend(frame),
+                Some(resamplers) => {
+                    let mut own = [0; FRAME];
+                    let made = resamplers.1.process(frame, &mut own);
+                    self.out.extend(&own[..made.min(FRAME)]);
+                }
+            }
         } else {
-            self.out.extend(frame);
+            let mut own = [0; FRAME];
+            let length = self.codec.samples(160).min(FRAME);
+            self.noise.fill(&mut own[..length]);
+            self.out.extend(&own[..length]);
         }
         if let Some(Key::Event { code, first, end, duration, timestamp }) = key
-            && let Some(event_type) = self.media.as_ref().and_then(|m| m.telephone_event)
+            && let Some(event_type) = event_type
         {
             let [d0, d1] = duration.to_be_bytes();
             let payload = [code, u8::from(end) << 7 | 10, d0, d1];
             self.send(first, event_type, timestamp, &payload, buffer);
         }
         while self.out.len() >= samples {
-            let mut payload = [0; FRAME * 3];
-            for slot in &mut payload[..samples] {
-                *slot = encode(self.out.pop_front().unwrap_or(0));
+            let mut pcm = [0; PACKET_SAMPLES];
+            for slot in &mut pcm[..samples] {
+                *slot = self.out.pop_front().unwrap_or(0);
             }
+            let mut payload = [0; PACKET_SAMPLES / 2];
+            let bytes = self.codec.encode(&pcm[..samples], &mut payload);
             let timestamp = self.timestamp;
-            self.send(self.stats.packets_out == 0, payload_type, timestamp, &payload[..samples], buffer);
-            self.timestamp = self.timestamp.wrapping_add(samples as u32);
+            self.send(self.stats.packets_out == 0, payload_type, timestamp, &payload[..bytes], buffer);
+            self.timestamp = self.timestamp.wrapping_add(self.codec.ticks(samples));
         }
         self.report(now);
     }
@@ -272,7 +395,8 @@ impl Leg {
             let code = "0123456789*#ABCD".find(digit.to_ascii_uppercase());
             match code.and_then(|c| u8::try_from(c).ok()) {
                 Some(code) => {
-                    let timestamp = self.timestamp.wrapping_add((self.keys.len() * FRAME) as u32);
+                    let ahead = u32::try_from(self.keys.len()).unwrap_or(0) * 160;
+                    let timestamp = self.timestamp.wrapping_add(ahead);
                     for n in 1..=13u16 {
                         let duration = n * 160;
                         self.keys.push_back(Key::Event { code, first: n == 1, end: n == 13, duration, timestamp });

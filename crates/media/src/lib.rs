@@ -2,17 +2,30 @@
 //! [`MediaPlan`](trunkline_call::media::MediaPlan)s and return
 //! [`MediaFact`](trunkline_call::media::MediaFact)s.
 //!
-//! All members of a room live on one thread. A thread wakes every 5 ms, reads what its sockets
-//! hold, and every 20 ms of a leg's own time sends one packet. Nothing on that path locks,
-//! allocates or crosses to another thread.
+//! All members of a room live on one thread: the sockets of its SIP legs, its WebRTC connections
+//! and its built-in participants. A thread sleeps until a socket, a plan or a time calls. What a
+//! caller says is encoded and forwarded when it arrives; what the room says goes out to phones at a
+//! steady 20 ms. Our code on that path takes no lock and crosses to no other thread.
 
 #![forbid(unsafe_code)]
 
 mod builtin;
+mod downlink;
 mod leg;
+mod leg_codec;
 mod media;
+mod out_stream;
+mod peer;
+mod peers;
 mod ports;
 mod room;
+mod rtc_socket;
 mod thread;
+mod tick;
+mod track;
+mod uplink;
+mod wheel;
 
+pub use downlink::Jitter;
 pub use media::{Config, Error, Media};
+pub use uplink::Quality;

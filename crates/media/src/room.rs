@@ -1,31 +1,55 @@
-//! A room on a media thread: every 20 ms its members' frames are mixed.
+//! A room on a media thread: who is in it, and which tracks.
 
-use crate::builtin::Member;
+use crate::{builtin::Member, track::Track};
+use slab::Slab;
 use std::collections::HashMap;
-use trunkline_call::media::LegKey;
-use trunkline_types::{ParticipantSid, Time};
+use trunkline_types::{ParticipantSid, TrackSid};
 
-/// Samples of 20 ms at 8 kHz.
-pub(crate) const FRAME: usize = 160;
+/// Samples of 20 ms at 16 kHz: the largest frame.
+pub(crate) const FRAME: usize = 320;
 
 /// See the module.
 pub(crate) struct Room {
-    pub(crate) legs: Vec<LegKey>,
+    pub(crate) legs: Vec<usize>,
     pub(crate) builtins: HashMap<ParticipantSid, Member>,
-    pub(crate) next_tick: Time,
+    pub(crate) tracks: Slab<Track>,
+    pub(crate) by_sid: HashMap<TrackSid, usize>,
+    /// WebRTC connections.
+    pub(crate) peers: usize,
+    /// Samples per second of its mix: 16,000 if a phone there can hear it.
+    pub(crate) rate: u32,
+    /// Frames until it is reported who speaks.
+    pub(crate) until_report: u8,
+    /// Somebody spoke at the last report.
+    pub(crate) spoke: bool,
 }
 
 impl Room {
-    pub(crate) fn new(now: Time) -> Self {
-        Self { legs: Vec::new(), builtins: HashMap::new(), next_tick: now }
+    pub(crate) fn new() -> Self {
+        Self {
+            legs: Vec::new(),
+            builtins: HashMap::new(),
+            tracks: Slab::new(),
+            by_sid: HashMap::new(),
+            peers: 0,
+            rate: 8_000,
+            until_report: 0,
+            spoke: false,
+        }
     }
 
     pub(crate) fn is_empty(&self) -> bool {
-        self.legs.is_empty() && self.builtins.is_empty()
+        self.legs.is_empty() && self.builtins.is_empty() && self.peers == 0
     }
 
-    /// Whether somebody has something left to say.
+    /// Samples of one frame of its mix.
+    pub(crate) fn frame(&self) -> usize {
+        (self.rate as usize / 50).min(FRAME)
+    }
+
+    /// Whether somebody has something left to say to the phones.
     pub(crate) fn is_speaking(&self) -> bool {
         self.builtins.values().any(Member::is_speaking)
+            || self.tracks.iter().any(|(_, t)| !t.muted && t.downlink.as_ref().is_some_and(|d| !d.is_empty()))
     }
 }

@@ -1,119 +1,238 @@
-//! One media thread: plans in, facts out, a beat of 5 ms.
+//! One media thread: it sleeps until a socket, a plan or a time calls, and owns all it touches.
 
 use crate::{
     builtin::Member,
+    downlink::Jitter,
     leg::Leg,
+    peer::{Outbox, Peer, Stack},
     ports::Ports,
     room::{FRAME, Room},
+    rtc_socket,
+    uplink::{Frame, Quality},
+    wheel::Wheel,
 };
+use mio::{Events, Interest, Poll, Token, Waker, net::UdpSocket};
+use slab::Slab;
 use std::{
-    collections::HashMap,
+    cmp::Reverse,
+    collections::{BinaryHeap, HashMap},
     io,
+    net::{IpAddr, SocketAddr},
     panic::{AssertUnwindSafe, catch_unwind},
     sync::{
         Arc,
-        mpsc::{Receiver, RecvTimeoutError},
+        mpsc::{Receiver, TryRecvError},
     },
     thread::Builder,
-    time::Duration,
+    time::{Duration, Instant},
 };
-use trunkline_call::media::{LegKey, LegStats, MediaFact, MediaPlan};
-use trunkline_types::{RoomSid, Time};
+use trunkline_call::media::{
+    LegKey, LegStats, MediaFact, MediaPlan,
+    peer::{PeerFact, PeerKey},
+};
+use trunkline_types::{ParticipantSid, RoomSid, Time};
 
-/// The beat.
-const BEAT: Duration = Duration::from_millis(5);
-/// One frame.
-const TICK: Duration = Duration::from_millis(20);
-/// A thread that fell behind by more than this begins anew instead of catching up.
-const BEHIND: Duration = Duration::from_millis(200);
+/// Tokens of what is not a leg.
+const WAKER: Token = Token(usize::MAX - 1);
+const RTC: Token = Token(usize::MAX - 2);
+/// Datagrams read from the shared socket before the legs have their turn.
+pub(crate) const RTC_BUDGET: usize = 256;
+/// The longest sleep.
+const NAP: Duration = Duration::from_millis(500);
 
 type Sink = Arc<dyn Fn(MediaFact) + Send + Sync>;
 type Clock = Arc<dyn Fn() -> Time + Send + Sync>;
 
-pub(crate) fn spawn(
-    index: usize,
-    plans: Receiver<MediaPlan>,
-    ports: Arc<Ports>,
-    clock: Clock,
-    sink: Sink,
-) -> io::Result<()> {
-    Builder::new().name(format!("media-{index}")).spawn(move || {
-        let mut thread = Thread {
-            legs: HashMap::new(),
-            rooms: HashMap::new(),
-            ports,
-            facts: Vec::with_capacity(64),
-            buffer: vec![0; 2048],
-            frames: Vec::with_capacity(64),
-        };
-        let mut beat = clock();
-        loop {
-            match plans.recv_timeout(beat.since(clock())) {
-                Ok(plan) => thread.plan(plan, clock()),
-                Err(RecvTimeoutError::Disconnected) => return,
-                Err(RecvTimeoutError::Timeout) => {
-                    let now = clock();
-                    thread.step(now);
-                    beat = beat + BEAT;
-                    if beat < now {
-                        beat = now + BEAT;
-                    }
-                }
-            }
-            for fact in thread.facts.drain(..) {
-                sink(fact);
-            }
-        }
-    })?;
-    Ok(())
+/// What a thread is made of.
+pub(crate) struct Parts {
+    pub(crate) index: usize,
+    pub(crate) plans: Receiver<MediaPlan>,
+    pub(crate) ports: Arc<Ports>,
+    pub(crate) rtc: SocketAddr,
+    pub(crate) advertise: Vec<IpAddr>,
+    pub(crate) stack: Stack,
+    pub(crate) quality: Quality,
+    pub(crate) jitter: Jitter,
+    pub(crate) clock: Clock,
+    pub(crate) sink: Sink,
 }
 
-struct Thread {
-    legs: HashMap<LegKey, Leg>,
-    rooms: HashMap<RoomSid, Room>,
+/// Starts a thread; returns what wakes it and the address of its WebRTC socket.
+pub(crate) fn spawn(parts: Parts) -> io::Result<(Waker, SocketAddr)> {
+    let poll = Poll::new()?;
+    let waker = Waker::new(poll.registry(), WAKER)?;
+    let mut socket = rtc_socket::bind(parts.rtc)?;
+    let bound = socket.local_addr()?;
+    poll.registry().register(&mut socket, RTC, Interest::READABLE)?;
+    let candidates = rtc_socket::advertised(bound, &parts.advertise);
+    let thread = Thread {
+        poll,
+        legs: Slab::new(),
+        leg_index: HashMap::new(),
+        rooms: HashMap::new(),
+        peers: Slab::new(),
+        peer_index: HashMap::new(),
+        by_ufrag: HashMap::new(),
+        by_address: HashMap::new(),
+        due: BinaryHeap::new(),
+        wheel: Wheel::default(),
+        socket,
+        candidates,
+        stack: parts.stack,
+        ports: parts.ports,
+        quality: parts.quality,
+        jitter: parts.jitter,
+        facts: Vec::with_capacity(64),
+        outbox: Outbox::default(),
+        frames: Vec::with_capacity(4),
+        buffer: vec![0; 4096],
+        ready: Vec::with_capacity(64),
+        touched: Vec::with_capacity(16),
+        ticking: Vec::with_capacity(64),
+        heard: Vec::with_capacity(8),
+        spoken_builtins: Vec::with_capacity(4),
+        next_track: 0,
+        base: base(),
+        began: (parts.clock)(),
+    };
+    let (plans, clock, sink) = (parts.plans, parts.clock, parts.sink);
+    Builder::new().name(format!("media-{}", parts.index)).spawn(move || run(thread, &plans, &clock, &sink))?;
+    Ok((waker, bound))
+}
+
+#[expect(clippy::disallowed_methods, reason = "the WebRTC stack speaks Instant; this is where one is read")]
+fn base() -> Instant {
+    Instant::now()
+}
+
+/// Which of a leg's sockets, and its index, in a token.
+fn leg_of(token: Token) -> (usize, bool) {
+    (token.0 / 2, token.0 % 2 == 1)
+}
+
+fn run(mut thread: Thread, plans: &Receiver<MediaPlan>, clock: &Clock, sink: &Sink) {
+    let mut events = Events::with_capacity(256);
+    let mut more = false;
+    loop {
+        let now = clock();
+        let nap = if more { Duration::ZERO } else { thread.nap(now) };
+        if let Err(why) = thread.poll.poll(&mut events, Some(nap))
+            && why.kind() != io::ErrorKind::Interrupted
+        {
+            tracing::error!(%why, "the media thread cannot wait for its sockets");
+            return;
+        }
+        let mut rtc = more;
+        for event in &events {
+            match event.token() {
+                WAKER => {}
+                RTC => rtc = true,
+                token => thread.ready.push(token),
+            }
+        }
+        loop {
+            match plans.try_recv() {
+                Ok(plan) => thread.plan(plan, clock()),
+                Err(TryRecvError::Empty) => break,
+                Err(TryRecvError::Disconnected) => return,
+            }
+        }
+        let now = clock();
+        more = rtc && thread.receive_rtc(now);
+        thread.receive_legs(now);
+        more |= !thread.ready.is_empty();
+        thread.wake_peers(now);
+        thread.tick_rooms(now);
+        for fact in thread.facts.drain(..) {
+            sink(fact);
+        }
+    }
+}
+
+/// See the module.
+pub(crate) struct Thread {
+    poll: Poll,
+    pub(crate) legs: Slab<Leg>,
+    leg_index: HashMap<LegKey, usize>,
+    pub(crate) rooms: HashMap<RoomSid, Room>,
+    pub(crate) peers: Slab<Peer>,
+    pub(crate) peer_index: HashMap<PeerKey, usize>,
+    pub(crate) by_ufrag: HashMap<String, usize>,
+    pub(crate) by_address: HashMap<SocketAddr, usize>,
+    /// When connections want to be driven; an entry may be out of date.
+    pub(crate) due: BinaryHeap<Reverse<(Instant, usize)>>,
+    pub(crate) wheel: Wheel<RoomSid>,
+    pub(crate) socket: UdpSocket,
+    pub(crate) candidates: Vec<SocketAddr>,
+    pub(crate) stack: Stack,
     ports: Arc<Ports>,
-    facts: Vec<MediaFact>,
-    buffer: Vec<u8>,
+    pub(crate) quality: Quality,
+    pub(crate) jitter: Jitter,
+    pub(crate) facts: Vec<MediaFact>,
+    pub(crate) outbox: Outbox,
+    pub(crate) frames: Vec<Frame>,
+    pub(crate) buffer: Vec<u8>,
+    /// Sockets of legs that hold something.
+    ready: Vec<Token>,
+    /// Connections that were given something to send.
+    pub(crate) touched: Vec<usize>,
+    /// Rooms whose time has come, kept to be reused.
+    pub(crate) ticking: Vec<RoomSid>,
     /// What each leg of the room under way said, kept to be reused.
-    frames: Vec<[i16; FRAME]>,
+    pub(crate) heard: Vec<[i16; FRAME]>,
+    /// What built-in participants said that somebody hears over WebRTC.
+    pub(crate) spoken_builtins: Vec<(ParticipantSid, [i16; FRAME])>,
+    pub(crate) next_track: u64,
+    base: Instant,
+    began: Time,
 }
 
 impl Thread {
+    /// Our time as the WebRTC stack counts it.
+    pub(crate) fn instant(&self, now: Time) -> Instant {
+        self.base + now.since(self.began)
+    }
+
+    fn nap(&self, now: Time) -> Duration {
+        let mut nap = self.wheel.next(now).map_or(NAP, |at| at.since(now)).min(NAP);
+        if let Some(Reverse((due, _))) = self.due.peek() {
+            nap = nap.min(due.saturating_duration_since(self.instant(now)));
+        }
+        nap
+    }
+
     fn plan(&mut self, plan: MediaPlan, now: Time) {
         match plan {
-            MediaPlan::Open { leg, room, local } => match self.ports.open(local) {
-                Ok(sockets) => {
-                    let opened = Leg::new(leg.clone(), room.clone(), sockets, now);
-                    let Some(rtp) = opened.local() else { return };
-                    self.rooms.entry(room).or_insert_with(|| Room::new(now)).legs.push(leg.clone());
-                    self.legs.insert(leg.clone(), opened);
-                    self.facts.push(MediaFact::Opened { leg, rtp });
-                }
-                Err(why) => self.facts.push(MediaFact::OpenFailed { leg, why }),
-            },
+            MediaPlan::Peer(plan) => self.peer_plan(plan, now),
+            MediaPlan::Open { leg, room, local } => self.open(leg, room, local, now),
             MediaPlan::Negotiated { leg, media } => {
-                if let Some(leg) = self.legs.get_mut(&leg) {
+                if let Some(index) = self.leg_index.get(&leg).copied()
+                    && let Some(leg) = self.legs.get_mut(index)
+                {
                     leg.negotiated(media);
+                    let room = leg.room.clone();
+                    self.set_rate(&room);
                 }
             }
             MediaPlan::Start { leg, initial_timeout, timeout } => {
-                if let Some(leg) = self.legs.get_mut(&leg) {
+                if let Some(leg) = self.leg(&leg) {
                     leg.start(initial_timeout, timeout, now);
                 }
             }
-            MediaPlan::Drain { leg, at_most } => match self.legs.get_mut(&leg) {
+            MediaPlan::Drain { leg, at_most } => match self.leg(&leg) {
                 Some(held) => held.draining = Some(now + at_most),
                 None => self.facts.push(MediaFact::Drained { leg }),
             },
             MediaPlan::SendDtmf { leg, digits } => {
-                if let Some(leg) = self.legs.get_mut(&leg) {
+                if let Some(leg) = self.leg(&leg) {
                     leg.press(&digits);
                 }
             }
             MediaPlan::Close { leg } => self.close(&leg),
             MediaPlan::StartBuiltin { participant, room, builtin } => {
-                let held = self.rooms.entry(room.clone()).or_insert_with(|| Room::new(now));
-                held.builtins.insert(participant.clone(), Member::new(&builtin));
+                let held = self.room(&room, now);
+                let rate = held.rate;
+                held.builtins.insert(participant.clone(), Member::new(&builtin, rate));
                 self.facts.push(MediaFact::BuiltinReady { participant, room });
             }
             MediaPlan::PlayBuiltin { participant, room } => {
@@ -124,96 +243,136 @@ impl Thread {
             MediaPlan::StopBuiltin { participant, room } => {
                 if let Some(held) = self.rooms.get_mut(&room) {
                     held.builtins.remove(&participant);
-                    if held.is_empty() {
-                        self.rooms.remove(&room);
-                    }
                 }
+                self.forget_if_empty(&room);
+            }
+        }
+    }
+
+    fn leg(&mut self, key: &LegKey) -> Option<&mut Leg> {
+        self.legs.get_mut(*self.leg_index.get(key)?)
+    }
+
+    pub(crate) fn leg_index(&self, key: &LegKey) -> Option<usize> {
+        self.leg_index.get(key).copied()
+    }
+
+    /// The room, which begins to tick when it is new.
+    pub(crate) fn room(&mut self, sid: &RoomSid, now: Time) -> &mut Room {
+        if !self.rooms.contains_key(sid) {
+            self.wheel.add(sid.clone(), now);
+        }
+        self.rooms.entry(sid.clone()).or_insert_with(Room::new)
+    }
+
+    pub(crate) fn forget_if_empty(&mut self, sid: &RoomSid) {
+        if self.rooms.get(sid).is_some_and(Room::is_empty) {
+            self.rooms.remove(sid);
+            self.wheel.remove(sid);
+        }
+    }
+
+    fn open(&mut self, key: LegKey, room: RoomSid, local: IpAddr, now: Time) {
+        let opened = self.ports.open(local).and_then(|sockets| {
+            let mut leg = Leg::new(key.clone(), room.clone(), sockets, now);
+            let rtp = leg.local().ok_or("the RTP socket has no address")?;
+            let entry = self.legs.vacant_entry();
+            let index = entry.key();
+            let registry = self.poll.registry();
+            registry
+                .register(&mut leg.rtp, Token(index * 2), Interest::READABLE)
+                .and_then(|()| registry.register(&mut leg.rtcp, Token(index * 2 + 1), Interest::READABLE))
+                .map_err(|why| why.to_string())?;
+            entry.insert(leg);
+            Ok((index, rtp))
+        });
+        match opened {
+            Ok((index, rtp)) => {
+                self.leg_index.insert(key.clone(), index);
+                self.room(&room, now).legs.push(index);
+                self.set_rate(&room);
+                self.facts.push(MediaFact::Opened { leg: key, rtp });
+            }
+            Err(why) => self.facts.push(MediaFact::OpenFailed { leg: key, why }),
+        }
+    }
+
+    /// Lets the room mix as wide as its best phone hears.
+    fn set_rate(&mut self, sid: &RoomSid) {
+        let Some(room) = self.rooms.get_mut(sid) else { return };
+        let widest = room.legs.iter().filter_map(|leg| self.legs.get(*leg)).map(Leg::rate).max().unwrap_or(8_000);
+        if room.rate != widest {
+            room.rate = widest;
+            for member in room.builtins.values_mut() {
+                member.room_rate(widest);
+            }
+            for (_, track) in &mut room.tracks {
+                track.downlink = None;
+                if matches!(track.origin, crate::track::Origin::Builtin(_)) {
+                    track.uplink = None;
+                }
+            }
+        }
+        for leg in &room.legs {
+            if let Some(leg) = self.legs.get_mut(*leg) {
+                leg.room_rate(widest);
             }
         }
     }
 
     fn close(&mut self, key: &LegKey) {
-        let Some(leg) = self.legs.remove(key) else {
+        let Some(index) = self.leg_index.remove(key) else {
             self.facts.push(MediaFact::Closed { leg: key.clone(), stats: LegStats::default() });
             return;
         };
-        if let Some(room) = self.rooms.get_mut(&leg.room) {
-            room.legs.retain(|held| held != key);
-            if room.is_empty() {
-                self.rooms.remove(&leg.room);
-            }
-        }
-        self.facts.push(leg.close());
-    }
-
-    fn step(&mut self, now: Time) {
-        let (buffer, facts) = (&mut self.buffer, &mut self.facts);
-        let mut broken = None;
-        for (key, leg) in &mut self.legs {
-            // A fault costs one leg, not the thread.
-            if catch_unwind(AssertUnwindSafe(|| leg.receive(now, buffer, facts))).is_err() {
-                broken = Some(key.clone());
-            }
-        }
-        if let Some(key) = broken {
-            tracing::error!(call = %key.call, "a fault in a media leg; it is closed");
-            self.close(&key);
-        }
-        for room in self.rooms.values_mut() {
-            if now.since(room.next_tick) > BEHIND {
-                room.next_tick = now;
-            }
-            while room.next_tick <= now {
-                tick(room, &mut self.legs, &mut self.frames, now, &mut self.buffer);
-                room.next_tick = room.next_tick + TICK;
-            }
-            for key in &room.legs {
-                let Some(leg) = self.legs.get_mut(key) else { continue };
-                if let Some(until) = leg.draining
-                    && (now >= until || !room.is_speaking())
-                {
-                    leg.draining = None;
-                    self.facts.push(MediaFact::Drained { leg: key.clone() });
+        let mut leg = self.legs.remove(index);
+        // A socket that cannot be taken off the list goes with its descriptor.
+        let _ = self.poll.registry().deregister(&mut leg.rtp);
+        let _ = self.poll.registry().deregister(&mut leg.rtcp);
+        let sid = leg.room.clone();
+        if let Some(room) = self.rooms.get_mut(&sid) {
+            room.legs.retain(|held| *held != index);
+            if room.legs.is_empty() {
+                for (_, track) in &mut room.tracks {
+                    track.downlink = None;
                 }
             }
         }
+        self.set_rate(&sid);
+        self.forget_if_empty(&sid);
+        self.facts.push(leg.close());
     }
-}
 
-/// 20 ms of a room: everybody hears everybody but himself.
-fn tick(
-    room: &mut Room,
-    legs: &mut HashMap<LegKey, Leg>,
-    frames: &mut Vec<[i16; FRAME]>,
-    now: Time,
-    buffer: &mut [u8],
-) {
-    frames.clear();
-    let mut voices = [0; FRAME];
-    let mut listens = false;
-    for key in &room.legs {
-        let mut frame = [0; FRAME];
-        if let Some(leg) = legs.get_mut(key) {
-            leg.hear(&mut frame);
-            listens |= leg.is_started();
-        }
-        trunkline_audio::mix::add(&mut voices, &frame);
-        frames.push(frame);
+    /// Reads what the legs' sockets hold; those with more stay on the list.
+    fn receive_legs(&mut self, now: Time) {
+        let mut ready = std::mem::take(&mut self.ready);
+        ready.retain(|token| {
+            let (index, is_rtcp) = leg_of(*token);
+            let Some(leg) = self.legs.get_mut(index) else { return false };
+            let (buffer, facts) = (&mut self.buffer, &mut self.facts);
+            // A fault costs one leg, not the thread.
+            let received = catch_unwind(AssertUnwindSafe(|| {
+                if is_rtcp { leg.receive_rtcp(now, buffer) } else { leg.receive(now, buffer, facts) }
+            }));
+            let Ok(more) = received else {
+                let key = leg.key.clone();
+                tracing::error!(call = %key.call, "a fault in a media leg; it is closed");
+                self.close(&key);
+                return false;
+            };
+            self.forward_leg(index, now);
+            more
+        });
+        ready.append(&mut self.ready);
+        self.ready = ready;
     }
-    let mut said = [0; FRAME];
-    for member in room.builtins.values_mut() {
-        member.hear(&voices);
-        member.speak(listens, &mut said);
-    }
-    for (index, key) in room.legs.iter().enumerate() {
-        let mut mixed = said;
-        for (other, frame) in frames.iter().enumerate() {
-            if other != index {
-                trunkline_audio::mix::add(&mut mixed, frame);
-            }
-        }
-        if let Some(leg) = legs.get_mut(key) {
-            leg.say(&mixed, now, buffer);
-        }
+
+    /// Reports a fault of a connection and takes it out.
+    pub(crate) fn peer_fault(&mut self, index: usize) {
+        let Some(peer) = self.peers.get(index) else { return };
+        let key = peer.key.clone();
+        tracing::error!(participant = %key.participant, "a fault in a WebRTC connection; it is closed");
+        self.remove_peer(index);
+        self.facts.push(MediaFact::Peer(PeerFact::Faulted { peer: key }));
     }
 }

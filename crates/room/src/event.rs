@@ -13,10 +13,12 @@ pub enum Event {
     ParticipantJoined { room: RoomInfo, participant: ParticipantInfo },
     /// Name, metadata, permission or these attributes changed.
     ParticipantUpdated { room: RoomSid, room_name: String, participant: ParticipantInfo, changed: Vec<String> },
-    /// A participant left, with its final attributes and the reason.
-    ParticipantLeft { room: RoomInfo, participant: ParticipantInfo },
+    /// A participant left, with its final attributes and the reason; whether it was ever ACTIVE.
+    ParticipantLeft { room: RoomInfo, participant: ParticipantInfo, was_active: bool },
     /// A track can be heard.
     TrackPublished { room: RoomInfo, participant: ParticipantInfo, track: TrackInfo },
+    /// A track was muted or unmuted.
+    TrackUpdated { room: RoomInfo, participant: ParticipantInfo, track: TrackInfo },
     /// A track is gone.
     TrackUnpublished { room: RoomInfo, participant: ParticipantInfo, track: TrackInfo },
     /// The room's metadata or limits changed.

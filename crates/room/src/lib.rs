@@ -5,13 +5,20 @@
 
 #![forbid(unsafe_code)]
 
+pub mod data;
 mod error;
 mod event;
 pub mod model;
 mod room;
 mod rooms;
+pub mod signal;
+mod tracks;
+mod wire;
 
 pub use error::Error;
 pub use event::{Event, Packet};
-pub use model::{Join, Kind, ParticipantInfo, ParticipantPatch, Permission, RoomInfo, RoomSettings, State, TrackInfo};
+pub use model::{
+    Join, Kind, ParticipantInfo, ParticipantPatch, Permission, RoomInfo, RoomSettings, Source, State, TrackInfo,
+    TrackKind, VideoLayer,
+};
 pub use rooms::{Defaults, Rooms};

@@ -158,6 +158,8 @@ pub(crate) fn newcomer(join: crate::Join, sid: trunkline_types::ParticipantSid, 
         joined_at_ms: now.unix_millis(),
         version: 1,
         is_publisher: false,
+        client_protocol: join.client_protocol,
+        capabilities: join.capabilities,
         disconnect_reason: None,
     }
 }

@@ -1,11 +1,11 @@
 //! All rooms of the server.
 
 use crate::{
-    Error, Event, Join, Kind, Packet, ParticipantInfo, ParticipantPatch, RoomInfo, RoomSettings, State, TrackInfo,
+    Error, Event, Join, Kind, Packet, ParticipantInfo, ParticipantPatch, RoomInfo, RoomSettings, State,
     room::{self, Room},
 };
 use std::collections::{BTreeMap, BTreeSet};
-use trunkline_types::{DisconnectReason, ParticipantSid, Random, RoomSid, Time, TrackSid};
+use trunkline_types::{DisconnectReason, ParticipantSid, Random, RoomSid, Time};
 
 /// What a room gets that was not told otherwise.
 #[derive(Clone, Debug)]
@@ -28,7 +28,7 @@ impl Default for Defaults {
 #[derive(Debug)]
 pub struct Rooms {
     defaults: Defaults,
-    random: Random,
+    pub(crate) random: Random,
     rooms: BTreeMap<String, Room>,
     /// When which room closes.
     timers: BTreeSet<(Time, String)>,
@@ -154,7 +154,9 @@ impl Rooms {
         let room = self.get(name)?;
         let max = room.settings.max_participants;
         let counts = !matches!(join.kind, Kind::Agent | Kind::Egress);
-        if counts && max != 0 && room.present() >= max as usize {
+        // Whoever takes the place of the one before needs no place of its own.
+        let replaces = join.kind != Kind::Sip && room.members.contains_key(&join.identity);
+        if counts && max != 0 && !replaces && room.present() >= max as usize {
             return Err(Error::Full { max });
         }
         if room.members.contains_key(&join.identity) {
@@ -189,6 +191,7 @@ impl Rooms {
             return;
         }
         member.state = State::Active;
+        member.version = member.version.wrapping_add(1);
         let participant = member.clone();
         out.push(Event::ParticipantJoined { room: room.info(), participant });
     }
@@ -207,11 +210,12 @@ impl Rooms {
     ) -> Result<ParticipantInfo, Error> {
         let room = self.get_mut(name)?;
         let mut participant = room.members.remove(identity).ok_or(Error::NoSuchParticipant)?;
+        let was_active = participant.state == State::Active;
         participant.state = State::Disconnected;
         participant.disconnect_reason = Some(reason);
         participant.version = participant.version.wrapping_add(1);
         room.note_presence(now);
-        out.push(Event::ParticipantLeft { room: room.info(), participant: participant.clone() });
+        out.push(Event::ParticipantLeft { room: room.info(), participant: participant.clone(), was_active });
         self.participants -= 1;
         self.rearm(name);
         Ok(participant)
@@ -271,43 +275,6 @@ impl Rooms {
         Ok(info)
     }
 
-    /// Publishes an audio track.
-    ///
-    /// # Errors
-    /// There is no such room or participant.
-    pub fn publish(
-        &mut self,
-        name: &str,
-        identity: &str,
-        track_name: &str,
-        mime_type: &str,
-        _now: Time,
-        out: &mut Vec<Event>,
-    ) -> Result<TrackInfo, Error> {
-        let sid = TrackSid::from(self.random.id("TR_AM"));
-        let room = self.get_mut(name)?;
-        let member = room.member(identity)?;
-        let track = TrackInfo { sid, name: track_name.into(), muted: false, mime_type: mime_type.into() };
-        member.tracks.push(track.clone());
-        member.is_publisher = true;
-        member.version = member.version.wrapping_add(1);
-        let participant = member.clone();
-        out.push(Event::TrackPublished { room: room.info(), participant, track: track.clone() });
-        Ok(track)
-    }
-
-    /// Takes a track back.
-    pub fn unpublish(&mut self, name: &str, identity: &str, track: &TrackSid, _now: Time, out: &mut Vec<Event>) {
-        let Ok(room) = self.get_mut(name) else { return };
-        let Ok(member) = room.member(identity) else { return };
-        let Some(at) = member.tracks.iter().position(|t| t.sid == *track) else { return };
-        let track = member.tracks.remove(at);
-        member.is_publisher = !member.tracks.is_empty();
-        member.version = member.version.wrapping_add(1);
-        let participant = member.clone();
-        out.push(Event::TrackUnpublished { room: room.info(), participant, track });
-    }
-
     /// Sends data to everybody else in the room; `from` is empty for the server.
     ///
     /// # Errors
@@ -350,7 +317,7 @@ impl Rooms {
         self.rooms.get(name).ok_or(Error::NoSuchRoom)
     }
 
-    fn get_mut(&mut self, name: &str) -> Result<&mut Room, Error> {
+    pub(crate) fn get_mut(&mut self, name: &str) -> Result<&mut Room, Error> {
         self.rooms.get_mut(name).ok_or(Error::NoSuchRoom)
     }
 

@@ -121,6 +121,8 @@ impl Directory {
             no_answer_status: of_rule
                 .no_answer_status
                 .or(of_trunk.no_answer_status)
+                // LiveKit's own field, where our option does not say otherwise.
+                .or(trunk.map(|t| t.ringing_timeout_status).filter(|status| *status != 0))
                 .or(Some(settings.no_answer_status)),
             drain_ms: of_rule.drain_ms.or(of_trunk.drain_ms).or(Some(settings.drain_ms)),
         }

@@ -5,7 +5,7 @@ use crate::{
     record::{DispatchRule, InboundTrunk, MediaConfig, OutboundTrunk, Rule},
 };
 use std::{collections::BTreeMap, time::Duration};
-use trunkline_types::limits;
+use trunkline_types::{is_reserved_header, limits};
 
 /// What kind of refusal.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -43,42 +43,6 @@ impl Refusal {
     }
 }
 
-/// Headers that make up the dialog; nobody may set or map them (LiveKit's list and our own).
-const RESERVED: [&str; 32] = [
-    "accept",
-    "accept-encoding",
-    "accept-language",
-    "allow",
-    "allow-events",
-    "authorization",
-    "call-id",
-    "contact",
-    "content-encoding",
-    "content-length",
-    "content-type",
-    "cseq",
-    "event",
-    "expires",
-    "from",
-    "max-forwards",
-    "proxy-authorization",
-    "record-route",
-    "refer-to",
-    "reply-to",
-    "require",
-    "to",
-    "via",
-    "k",
-    "l",
-    "m",
-    "o",
-    "r",
-    "t",
-    "u",
-    "v",
-    "f",
-];
-
 const MEDIA_TIMEOUT_MAX: Duration = Duration::from_secs(600);
 
 fn token(field: &str, name: &str) -> Result<(), Refusal> {
@@ -90,7 +54,7 @@ fn token(field: &str, name: &str) -> Result<(), Refusal> {
 }
 
 fn not_reserved(field: &str, name: &str) -> Result<(), Refusal> {
-    if RESERVED.iter().any(|r| name.eq_ignore_ascii_case(r)) {
+    if is_reserved_header(name) {
         return Err(Refusal::invalid(
             field,
             format!("{name:?} belongs to the dialog; use a header of your own, such as X-…"),

@@ -9,6 +9,8 @@ pub struct Reception {
     pub received: u64,
     transit: Option<i64>,
     jitter: f64,
+    /// Packets expected and received when the last fraction was taken.
+    reported: (u64, u64),
 }
 
 impl Reception {
@@ -35,9 +37,21 @@ impl Reception {
 
     /// Packets that never came.
     pub fn lost(&self) -> u64 {
-        let Some(base) = self.base else { return 0 };
-        let expected = u64::from(self.highest.saturating_sub(base)).saturating_add(1);
-        expected.saturating_sub(self.received)
+        self.expected().saturating_sub(self.received)
+    }
+
+    fn expected(&self) -> u64 {
+        self.base.map_or(0, |base| u64::from(self.highest.saturating_sub(base)).saturating_add(1))
+    }
+
+    /// The share of packets lost since the last call, in 256ths (RFC 3550 appendix A.3).
+    pub fn fraction_lost(&mut self) -> u8 {
+        let now = (self.expected(), self.received);
+        let (expected_before, received_before) = std::mem::replace(&mut self.reported, now);
+        let expected = now.0.saturating_sub(expected_before);
+        let lost = expected.saturating_sub(now.1.saturating_sub(received_before));
+        let fraction = lost.saturating_mul(256).checked_div(expected).unwrap_or(0);
+        u8::try_from(fraction).unwrap_or(u8::MAX)
     }
 
     /// Interarrival jitter in units of the RTP clock.
@@ -61,5 +75,21 @@ mod tests {
         }
         assert_eq!(reception.lost(), 2);
         assert!(reception.jitter().abs() < f64::EPSILON);
+    }
+
+    #[test]
+    fn the_fraction_is_that_of_the_interval() {
+        let mut reception = super::Reception::default();
+        assert_eq!(reception.fraction_lost(), 0);
+        for sequence in (0..100).filter(|n| n % 4 != 1) {
+            reception.packet(sequence, 0, 0);
+        }
+        assert_eq!(reception.fraction_lost(), 64);
+        for sequence in 100..200 {
+            reception.packet(sequence, 0, 0);
+        }
+        assert_eq!(reception.fraction_lost(), 0);
+        reception.packet(9_999, 0, 0);
+        assert_eq!(reception.fraction_lost(), 255);
     }
 }

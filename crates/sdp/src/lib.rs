@@ -16,6 +16,7 @@ mod negotiate;
 mod parse;
 mod print;
 mod session;
+pub mod webrtc;
 
 pub use codec::AudioCodec;
 pub use error::Error;

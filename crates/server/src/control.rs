@@ -14,7 +14,9 @@ use trunkline_call::record::{CallRecord, LadderEntry};
 use trunkline_exchange::{
     Input,
     command::{ApiError, Code, Command, Reply},
+    port::ConnectionId,
 };
+use trunkline_room::signal;
 use trunkline_store::Reader;
 
 /// See the module.
@@ -73,6 +75,21 @@ impl trunkline_api::Control for Control {
 
     fn ladder(&self, id: String) -> Boxed<Result<Vec<LadderEntry>, String>> {
         self.read(move |reader| reader.ladder(&id))
+    }
+
+    fn signal(&self, connection: ConnectionId, request: signal::Request) -> bool {
+        self.inbox.offer(Input::Signal(connection, Box::new(request)))
+    }
+
+    fn signal_closed(&self, connection: ConnectionId) {
+        if self.inbox.offer(Input::SignalClosed(connection)) {
+            return;
+        }
+        // A participant must not outlive its connection because the inbox was full at that moment.
+        let inbox = self.inbox.clone();
+        if let Ok(runtime) = tokio::runtime::Handle::try_current() {
+            runtime.spawn_blocking(move || inbox.put(Input::SignalClosed(connection)));
+        }
     }
 
     fn ready(&self) -> bool {

@@ -8,7 +8,7 @@ use std::{
     },
 };
 use tokio::sync::oneshot;
-use trunkline_api::Webhooks;
+use trunkline_api::{Signals, Webhooks};
 use trunkline_exchange::{
     Output,
     command::{ApiError, OptionsKey, Reply, RequestId},
@@ -28,6 +28,7 @@ pub(crate) struct Outputs {
     pub(crate) media: Arc<Media>,
     pub(crate) store: Arc<Store>,
     pub(crate) webhooks: Webhooks,
+    pub(crate) signals: Signals,
     pub(crate) waiting: Waiting,
     /// Set when the drain is done.
     pub(crate) drained: Arc<tokio::sync::Notify>,
@@ -51,6 +52,8 @@ impl Outputs {
                     let _ = waiter.send(reply);
                 }
             }
+            Output::Signal(connection, response) => self.signals.send(connection, response),
+            Output::HangUp(connection) => self.signals.hang_up(connection),
             Output::Persist(id, record) => self.store.write(id, write(*record)),
             Output::Notify(webhook) => self.webhooks.notify(*webhook),
             Output::Trace(call, entry) => self.store.ladder(call, *entry),

@@ -6,6 +6,7 @@ use crate::{
     exchange_thread::{self, Inbox},
     outputs::{Outputs, Waiting},
 };
+use axum::serve::ListenerExt;
 use serde::Serialize;
 use std::{
     net::{IpAddr, SocketAddr},
@@ -56,7 +57,7 @@ pub struct Addresses {
     pub sip_tcp: Option<SocketAddr>,
     /// SIP over TLS, when a certificate is configured.
     pub sip_tls: Option<SocketAddr>,
-    /// WebRTC over UDP: none yet.
+    /// WebRTC over UDP, one for each media thread.
     pub rtc_udp: Vec<SocketAddr>,
     /// WebRTC over TCP: none yet.
     pub rtc_tcp: Option<SocketAddr>,
@@ -70,6 +71,7 @@ pub struct Server {
     stop: Arc<AtomicBool>,
     ready: Arc<AtomicBool>,
     exchange: Option<JoinHandle<()>>,
+    signals: trunkline_api::Signals,
     http: Vec<Task<()>>,
     transport: Transport,
     drain_timeout: Duration,
@@ -77,6 +79,8 @@ pub struct Server {
 
 /// How long a stop without mercy may take.
 const LAST_WORDS: Duration = Duration::from_secs(2);
+/// How long signalling connections may take to close after that.
+const GOODBYE: Duration = Duration::from_millis(500);
 
 impl Server {
     /// Opens, binds and starts everything.
@@ -88,12 +92,13 @@ impl Server {
         let transport = bind_sip(&config, &inbox).await?;
         let media = Arc::new(start_media(&config, &inbox)?);
         let listeners = bind_http(&config).await?;
-        let addresses = addresses(&transport, &listeners)?;
+        let addresses = addresses(&transport, &media, &listeners)?;
 
         let keys = trunkline_api::Keys::new(config.keys.0.clone());
         let webhook =
             trunkline_api::WebhookConfig { api_key: config.webhook.api_key.clone(), urls: config.webhook.urls.clone() };
         let waiting = Waiting::default();
+        let signals = trunkline_api::Signals::default();
         let drained = Arc::new(Notify::new());
         let stop = Arc::new(AtomicBool::new(false));
         let ready = Arc::new(AtomicBool::new(true));
@@ -102,6 +107,7 @@ impl Server {
             media,
             store,
             webhooks: trunkline_api::Webhooks::start(webhook, &keys, Arc::new(clock::now))?,
+            signals: signals.clone(),
             waiting: waiting.clone(),
             drained: drained.clone(),
             stop: stop.clone(),
@@ -114,8 +120,9 @@ impl Server {
             keys,
             body_limit: trunkline_types::limits::API_BODY_BYTES,
             node_id: config.node_id.clone(),
+            auto_create: config.room.auto_create,
         };
-        let router = trunkline_api::router(api, Arc::new(control), Arc::new(clock::now));
+        let router = trunkline_api::router(api, Arc::new(control), signals.clone(), Arc::new(clock::now));
         let http = listeners.into_iter().map(|listener| serve(listener, router.clone())).collect();
         Ok(Self {
             addresses,
@@ -124,6 +131,7 @@ impl Server {
             stop,
             ready,
             exchange: Some(exchange),
+            signals,
             http,
             transport,
             drain_timeout: config.drain_timeout,
@@ -148,6 +156,8 @@ impl Server {
         self.ready.store(false, Ordering::Relaxed);
         self.inbox.put(Input::Drain(clock::now()));
         let _ = tokio::time::timeout(LAST_WORDS, self.drained.notified()).await;
+        // Clients shall hear that they have to leave.
+        let _ = tokio::time::timeout(GOODBYE, self.signals.closed()).await;
         self.stop.store(true, Ordering::Relaxed);
         self.inbox.put(Input::Tick);
         for task in self.http.drain(..) {
@@ -199,6 +209,10 @@ fn start_media(config: &Config, inbox: &Inbox) -> Result<trunkline_media::Media,
     let media = trunkline_media::Config {
         threads: config.media_threads,
         ports: config.rtp_ports.clone(),
+        rtc: SocketAddr::new(config.listen_ip, config.rtc_udp_port),
+        rtc_advertise: config.rtc_node_ip.into_iter().collect(),
+        quality: trunkline_media::Quality { complexity: config.rtc_complexity, ..Default::default() },
+        jitter: trunkline_media::Jitter::default(),
         clock: Arc::new(clock::now),
     };
     Ok(trunkline_media::Media::start(media, Arc::new(move |fact| inbox.put(Input::Media(fact))))?)
@@ -213,7 +227,11 @@ async fn bind_http(config: &Config) -> Result<Vec<TcpListener>, Error> {
     Ok(listeners)
 }
 
-fn addresses(transport: &Transport, listeners: &[TcpListener]) -> Result<Addresses, Error> {
+fn addresses(
+    transport: &Transport,
+    media: &trunkline_media::Media,
+    listeners: &[TcpListener],
+) -> Result<Addresses, Error> {
     let unspecified = SocketAddr::new(IpAddr::from([0, 0, 0, 0]), 0);
     let http = match listeners.first() {
         Some(listener) => listener.local_addr().map_err(|why| Error::Http { address: unspecified, why })?,
@@ -225,7 +243,7 @@ fn addresses(transport: &Transport, listeners: &[TcpListener]) -> Result<Address
         sip_udp: sip.udp.first().copied(),
         sip_tcp: sip.tcp.first().copied(),
         sip_tls: sip.tls.first().copied(),
-        rtc_udp: Vec::new(),
+        rtc_udp: media.rtc().to_vec(),
         rtc_tcp: None,
     })
 }
@@ -278,6 +296,11 @@ fn system_seed() -> std::io::Result<[u8; 32]> {
 }
 
 fn serve(listener: TcpListener, router: axum::Router) -> Task<()> {
+    // Signalling is many small messages, none of which shall wait for an acknowledgement.
+    let listener = listener.tap_io(|stream| {
+        // Without it the connection is only slower.
+        let _ = stream.set_nodelay(true);
+    });
     tokio::spawn(async move {
         if let Err(error) = axum::serve(listener, router).await {
             tracing::error!("HTTP is no longer served: {error}");

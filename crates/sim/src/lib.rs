@@ -4,5 +4,6 @@
 
 pub mod caller;
 pub mod load;
+pub mod participant;
 pub mod persona;
 pub mod world;

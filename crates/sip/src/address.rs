@@ -1,6 +1,6 @@
 //! Addresses and URIs: what is read is the one outside the quotes; the text stays as it came.
 
-use crate::flow::Protocol;
+use crate::{flow::Protocol, number, via::host_and_port};
 
 /// A name-addr or addr-spec (RFC 3261 §20.10).
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -120,17 +120,12 @@ impl Uri {
             uri.user = rest.split(';').next().unwrap_or_default().to_owned();
             return uri;
         }
-        let rest = rest.split('?').next().unwrap_or_default();
-        let (user, host) = rest.rsplit_once('@').unwrap_or(("", rest));
+        let (user, place) = user_and_place(rest);
         uri.user = decoded(user.split(':').next().unwrap_or_default());
-        let mut parts = host.split(';');
-        let host_port = parts.next().unwrap_or_default();
-        let (host, port) = match host_port.strip_prefix('[').and_then(|h| h.split_once(']')) {
-            Some((host, port)) => (host, port.strip_prefix(':')),
-            None => host_port.split_once(':').map_or((host_port, None), |(h, p)| (h, Some(p))),
-        };
+        let mut parts = place.split('?').next().unwrap_or_default().split(';');
+        let (host, port) = host_and_port(parts.next().unwrap_or_default());
         uri.host = host.into();
-        uri.port = port.and_then(|p| p.parse().ok());
+        uri.port = port.and_then(number::port);
         uri.transport = parts.find_map(|p| {
             let (name, value) = p.split_once('=')?;
             if !name.eq_ignore_ascii_case("transport") {
@@ -140,6 +135,84 @@ impl Uri {
         });
         uri
     }
+}
+
+/// User and the rest of what follows the scheme. `?` and `;` are legal in a user, and `@` nowhere
+/// but behind it (RFC 3261 §25.1).
+fn user_and_place(rest: &str) -> (&str, &str) {
+    rest.rsplit_once('@').unwrap_or(("", rest))
+}
+
+/// What follows `sip:` or `sips:`.
+fn sip_rest(uri: &str) -> Option<&str> {
+    let (scheme, rest) = uri.split_once(':')?;
+    (scheme.eq_ignore_ascii_case("sip") || scheme.eq_ignore_ascii_case("sips")).then_some(rest)
+}
+
+/// What makes a URI unusable wherever it stands.
+pub(crate) fn uri_fault(uri: &str) -> Option<&'static str> {
+    if uri.contains(|c: char| c.is_ascii_whitespace() || c.is_control() || matches!(c, '<' | '>' | '"')) {
+        return Some("has a character that no URI has");
+    }
+    let rest = sip_rest(uri)?;
+    if rest.matches('@').count() > 1 {
+        return Some("has more than one @");
+    }
+    let host_port = user_and_place(rest).1.split([';', '?']).next().unwrap_or_default();
+    if !host_port.starts_with('[') && host_port.matches(':').count() > 1 {
+        return Some("has an IPv6 address without brackets");
+    }
+    let (host, port) = host_and_port(host_port);
+    if host.contains(['[', ']']) {
+        return Some("has a bracket that is not closed");
+    }
+    port.is_some_and(|port| number::port(port).is_none()).then_some("has a port that is not 1 to 65535")
+}
+
+/// What makes a URI unusable in a request line (RFC 3261 §19.1.1).
+pub(crate) fn request_uri_fault(uri: &str) -> Option<&'static str> {
+    let place = user_and_place(sip_rest(uri)?).1;
+    if place.contains('?') {
+        return Some("carries headers");
+    }
+    place.split([';', ':']).next().is_none_or(str::is_empty).then_some("has no host")
+}
+
+/// What makes a From, To or Contact unusable.
+pub(crate) fn fault(value: &str) -> Option<&'static str> {
+    if !quotes_close(value) {
+        return Some("has a quote that is not closed");
+    }
+    let Some((open, close)) = find_angle(value) else {
+        let uri = split_outside(value, b';').first().copied().unwrap_or_default();
+        // RFC 3261 §20.10: such a URI stands in angle brackets.
+        return if uri.contains('?') { Some("has a question mark outside brackets") } else { uri_fault(uri) };
+    };
+    let display = value.get(..open).unwrap_or_default().trim();
+    let inner = display.strip_prefix('"').and_then(|d| d.strip_suffix('"'));
+    // RFC 3261 §25.1 allows tokens only. What cannot be mistaken for another part is let through:
+    // carriers send names such as AT&T.
+    if inner.is_none() && display.contains([',', ';', '"', '>']) {
+        return Some("has a display name that needs quotes");
+    }
+    let rest = value.get(close.saturating_add(1)..).unwrap_or_default().trim_start();
+    if !rest.is_empty() && !rest.starts_with(';') {
+        return Some("has more behind its brackets than parameters");
+    }
+    uri_fault(value.get(open.saturating_add(1)..close).unwrap_or_default())
+}
+
+fn quotes_close(value: &str) -> bool {
+    let (mut quoted, mut escaped) = (false, false);
+    for byte in value.bytes() {
+        match byte {
+            _ if escaped => escaped = false,
+            b'\\' if quoted => escaped = true,
+            b'"' => quoted = !quoted,
+            _ => {}
+        }
+    }
+    !quoted
 }
 
 fn decoded(user: &str) -> String {

@@ -15,11 +15,13 @@ mod digest;
 pub mod flow;
 mod message;
 mod multipart;
+mod number;
 mod response;
 mod salvage;
 mod stack;
 mod stream;
 mod validate;
+mod via;
 
 pub use address::{Address, Uri};
 pub use digest::{Challenger, Verdict};

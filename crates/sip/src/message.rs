@@ -1,6 +1,6 @@
 //! A message: the bytes as they came, and what they say.
 
-use crate::{Address, Malformed, address, multipart, salvage, validate};
+use crate::{Address, Malformed, address, multipart, number::number, salvage, validate, via::Via};
 use bytes::Bytes;
 use std::sync::Arc;
 use trunkline_types::limits;
@@ -29,22 +29,23 @@ pub(crate) enum Start {
 
 /// Long names of the compact forms (RFC 3261 §7.3.3 and later).
 pub(crate) fn long_name(name: &str) -> &str {
-    match name.to_ascii_lowercase().as_str() {
-        "v" => "Via",
-        "f" => "From",
-        "t" => "To",
-        "i" => "Call-ID",
-        "m" => "Contact",
-        "l" => "Content-Length",
-        "c" => "Content-Type",
-        "e" => "Content-Encoding",
-        "s" => "Subject",
-        "k" => "Supported",
-        "o" => "Event",
-        "r" => "Refer-To",
-        "b" => "Referred-By",
-        "u" => "Allow-Events",
-        "x" => "Session-Expires",
+    let [letter] = name.as_bytes() else { return name };
+    match letter.to_ascii_lowercase() {
+        b'v' => "Via",
+        b'f' => "From",
+        b't' => "To",
+        b'i' => "Call-ID",
+        b'm' => "Contact",
+        b'l' => "Content-Length",
+        b'c' => "Content-Type",
+        b'e' => "Content-Encoding",
+        b's' => "Subject",
+        b'k' => "Supported",
+        b'o' => "Event",
+        b'r' => "Refer-To",
+        b'b' => "Referred-By",
+        b'u' => "Allow-Events",
+        b'x' => "Session-Expires",
         _ => name,
     }
 }
@@ -53,10 +54,16 @@ pub(crate) fn long_name(name: &str) -> &str {
 pub(crate) struct Fault {
     pub(crate) status: u16,
     pub(crate) why: String,
+    /// Where the message ends is not known.
+    pub(crate) unframed: bool,
 }
 
 pub(crate) fn fault(status: u16, why: impl Into<String>) -> Fault {
-    Fault { status, why: why.into() }
+    Fault { status, why: why.into(), unframed: false }
+}
+
+pub(crate) fn unframed(status: u16, why: impl Into<String>) -> Fault {
+    Fault { status, why: why.into(), unframed: true }
 }
 
 impl Message {
@@ -181,15 +188,15 @@ impl Message {
         self.0.raw.clone()
     }
 
-    /// A parameter of the top Via.
-    pub(crate) fn branch(&self) -> String {
-        let via = self.find("Via").next().unwrap_or_default();
-        let top = address::split_list(via).into_iter().next().unwrap_or_default();
-        top.split(';')
-            .skip(1)
-            .find_map(|p| p.trim().split_once('=').filter(|(n, _)| n.trim().eq_ignore_ascii_case("branch")))
-            .map(|(_, v)| v.trim().to_owned())
-            .unwrap_or_default()
+    /// The hop the message came from.
+    pub(crate) fn top_via(&self) -> Via<'_> {
+        let value = self.find("Via").next().unwrap_or_default();
+        Via::read(address::split_list(value).first().copied().unwrap_or_default())
+    }
+
+    /// The branch of the top Via; empty if there is none.
+    pub(crate) fn branch(&self) -> &str {
+        self.top_via().parameter("branch").unwrap_or_default()
     }
 }
 
@@ -244,7 +251,7 @@ fn start_line(line: &str) -> Result<Start, Fault> {
         return Err(fault(400, "the method is not a token"));
     }
     if !version.eq_ignore_ascii_case("SIP/2.0") {
-        let status = if version.get(..4).is_some_and(|p| p.eq_ignore_ascii_case("SIP/")) { 505 } else { 400 };
+        let status = if is_version(version) { 505 } else { 400 };
         return Err(fault(status, "the version is not SIP/2.0"));
     }
     if uri.len() > limits::URI_BYTES {
@@ -253,17 +260,34 @@ fn start_line(line: &str) -> Result<Start, Fault> {
     Ok(Start::Request { method: method.into(), uri: uri.into() })
 }
 
-fn header_lines<'a>(lines: impl Iterator<Item = &'a str>) -> Result<Vec<(String, String)>, Fault> {
+/// `SIP/` and two numbers: another version than ours, and not merely nonsense.
+fn is_version(text: &str) -> bool {
+    let Some((prefix, numbers)) = text.split_at_checked(4) else { return false };
+    let digits = |n: &str| !n.is_empty() && n.bytes().all(|b| b.is_ascii_digit());
+    prefix.eq_ignore_ascii_case("SIP/") && numbers.split_once('.').is_some_and(|(m, n)| digits(m) && digits(n))
+}
+
+/// White space of SIP; others' white space is part of the value.
+fn trimmed(text: &str) -> &str {
+    text.trim_matches([' ', '\t'])
+}
+
+/// The headers of a header section without its first line.
+pub(crate) fn header_lines<'a>(lines: impl Iterator<Item = &'a str>) -> Result<Vec<(String, String)>, Fault> {
     let mut headers: Vec<(String, String)> = Vec::new();
     for line in lines {
         if line.len() > limits::SIP_HEADER_BYTES {
             return Err(fault(400, "a header line is too long"));
         }
+        if line.contains(['\r', '\n']) {
+            // Others take a bare CR or LF for the end of a line, and would read other headers.
+            return Err(fault(400, "a header line has a bare CR or LF"));
+        }
         if line.starts_with([' ', '\t']) {
             let Some((_, value)) = headers.last_mut() else {
                 return Err(fault(400, "the first header line is folded"));
             };
-            let folded = line.trim();
+            let folded = trimmed(line);
             if value.len().saturating_add(folded.len()) > limits::SIP_HEADER_BYTES {
                 return Err(fault(400, "a header line is too long"));
             }
@@ -274,46 +298,48 @@ fn header_lines<'a>(lines: impl Iterator<Item = &'a str>) -> Result<Vec<(String,
             continue;
         }
         let (name, value) = line.split_once(':').ok_or_else(|| fault(400, "a header line has no colon"))?;
-        let name = name.trim_end();
+        let name = name.trim_end_matches([' ', '\t']);
         if name.is_empty() || !name.bytes().all(address::is_token) {
             return Err(fault(400, "a header's name is not a token"));
         }
         if headers.len() >= limits::SIP_HEADERS {
             return Err(fault(400, "there are too many headers"));
         }
-        headers.push((name.into(), value.trim().into()));
+        headers.push((name.into(), trimmed(value).into()));
     }
     Ok(headers)
 }
 
 fn body(bytes: &Bytes, at: usize, headers: &[(String, String)]) -> Result<Bytes, Fault> {
     let there = bytes.len().saturating_sub(at);
-    let mut length = None;
-    for (_, value) in headers.iter().filter(|(n, _)| long_name(n).eq_ignore_ascii_case("Content-Length")) {
-        let stated: usize = Some(value.as_str())
-            .filter(|v| !v.is_empty() && v.bytes().all(|b| b.is_ascii_digit()))
-            .and_then(|v| v.parse().ok())
-            .ok_or_else(|| fault(400, "Content-Length is not a number"))?;
-        if length.is_some_and(|held| held != stated) {
-            return Err(fault(400, "two values of Content-Length differ"));
-        }
-        length = Some(stated);
-    }
-    let length = length.unwrap_or(there);
+    let length = content_length(headers)?.unwrap_or(there);
     if length > there {
         return Err(fault(400, "Content-Length is beyond the message"));
     }
     Ok(bytes.slice(at..at.saturating_add(length)))
 }
 
+/// What Content-Length says, if it is there: for datagrams and streams the same reading.
+pub(crate) fn content_length(headers: &[(String, String)]) -> Result<Option<usize>, Fault> {
+    let mut length = None;
+    for (_, value) in headers.iter().filter(|(n, _)| long_name(n).eq_ignore_ascii_case("Content-Length")) {
+        let stated = number(value, u64::MAX)
+            .and_then(|n| usize::try_from(n).ok())
+            .ok_or_else(|| unframed(400, "Content-Length is not a number"))?;
+        if length.is_some_and(|held| held != stated) {
+            return Err(unframed(400, "two values of Content-Length differ"));
+        }
+        length = Some(stated);
+    }
+    Ok(length)
+}
+
 fn cseq_value(text: &str) -> Result<(u32, String), Fault> {
-    let (number, method) = text.split_once([' ', '\t']).ok_or_else(|| fault(400, "CSeq is not `number method`"))?;
-    let number = Some(number)
-        .filter(|n| n.bytes().all(|b| b.is_ascii_digit()))
-        .and_then(|n| n.parse::<u32>().ok())
-        .filter(|n| *n < 1 << 31)
+    let (digits, method) = text.split_once([' ', '\t']).ok_or_else(|| fault(400, "CSeq is not `number method`"))?;
+    let number = number(digits, (1 << 31) - 1)
+        .and_then(|n| u32::try_from(n).ok())
         .ok_or_else(|| fault(400, "the number of CSeq is not below 2^31"))?;
-    Ok((number, method.trim().to_owned()))
+    Ok((number, trimmed(method).to_owned()))
 }
 
 /// Where `needle` begins.

@@ -1,13 +1,54 @@
 //! Building responses: what RFC 3261 §8.2.6 copies, our tag, our headers.
 
-use crate::{Message, address::split_list, flow::Flow};
+use crate::{Message, address::split_list, flow::Flow, via::Via};
 use bytes::Bytes;
 use std::{fmt::Write, net::IpAddr};
 
+/// What a response copies from its request (RFC 3261 §8.2.6.2): all that is kept of a request that
+/// waits for its answer.
+#[derive(Debug, Default)]
+pub(crate) struct Copied {
+    /// Whole lines, the first with its source.
+    vias: String,
+    /// Whole lines.
+    record_routes: String,
+    from: String,
+    to: String,
+    to_is_tagged: bool,
+    pub(crate) call_id: String,
+    cseq: String,
+    /// For a 100 only (RFC 3261 §8.2.6.1).
+    timestamp: Option<String>,
+}
+
+impl Copied {
+    pub(crate) fn of(request: &Message, flow: &Flow) -> Self {
+        let (mut vias, mut record_routes) = (String::new(), String::new());
+        // Writing into a String cannot fail.
+        for (index, via) in request.find("Via").enumerate() {
+            let via = if index == 0 { with_source(via, flow) } else { via.to_owned() };
+            let _ = write!(vias, "Via: {via}\r\n");
+        }
+        for route in request.find("Record-Route") {
+            let _ = write!(record_routes, "Record-Route: {route}\r\n");
+        }
+        let legal = |t: &String| t.bytes().all(|b| b.is_ascii_digit() || b".+- ".contains(&b));
+        Self {
+            vias,
+            record_routes,
+            from: request.header("From").unwrap_or_default(),
+            to: request.header("To").unwrap_or_default(),
+            to_is_tagged: request.to().tag.is_some(),
+            call_id: request.call_id().to_owned(),
+            cseq: request.header("CSeq").unwrap_or_default(),
+            timestamp: request.header("Timestamp").filter(legal),
+        }
+    }
+}
+
 /// A response in the making.
 pub(crate) struct Response<'a> {
-    pub(crate) request: &'a Message,
-    pub(crate) flow: &'a Flow,
+    pub(crate) copied: &'a Copied,
     pub(crate) status: u16,
     pub(crate) reason: &'a str,
     /// Our tag; empty for 100.
@@ -21,33 +62,24 @@ pub(crate) struct Response<'a> {
 
 impl Response<'_> {
     pub(crate) fn build(&self) -> Bytes {
+        let copied = self.copied;
         let mut text = String::with_capacity(512);
-        // Writing into a String cannot fail.
-        let _ = write!(text, "SIP/2.0 {} {}\r\n", self.status, single_line(self.reason));
-        for (index, via) in self.request.find("Via").enumerate() {
-            let via = if index == 0 { with_source(via, self.flow) } else { via.to_owned() };
-            let _ = write!(text, "Via: {via}\r\n");
-        }
+        let _ = write!(text, "SIP/2.0 {} {}\r\n{}", self.status, single_line(self.reason), copied.vias);
         if self.contact.is_some() {
-            for route in self.request.find("Record-Route") {
-                let _ = write!(text, "Record-Route: {route}\r\n");
-            }
+            text.push_str(&copied.record_routes);
         }
-        let to = self.request.header("To").unwrap_or_default();
-        let tag = if self.tag.is_empty() || self.request.to().tag.is_some() {
-            String::new()
-        } else {
-            format!(";tag={}", self.tag)
-        };
-        let from = self.request.header("From").unwrap_or_default();
-        let cseq = self.request.header("CSeq").unwrap_or_default();
-        let _ =
-            write!(text, "From: {from}\r\nTo: {to}{tag}\r\nCall-ID: {}\r\nCSeq: {cseq}\r\n", self.request.call_id());
+        let _ = write!(text, "From: {}\r\nTo: {}", copied.from, copied.to);
+        if !self.tag.is_empty() && !copied.to_is_tagged {
+            let _ = write!(text, ";tag={}", self.tag);
+        }
+        let _ = write!(text, "\r\nCall-ID: {}\r\nCSeq: {}\r\n", copied.call_id, copied.cseq);
         if let Some(contact) = &self.contact {
             let _ = write!(text, "Contact: {contact}\r\n");
         }
         if self.status > 100 {
             let _ = write!(text, "Server: {}\r\n", self.server);
+        } else if let Some(timestamp) = &copied.timestamp {
+            let _ = write!(text, "Timestamp: {timestamp}\r\n");
         }
         let body = append_custom(&mut text, self.headers, self.body.as_ref());
         let mut bytes = text.into_bytes();
@@ -94,11 +126,7 @@ pub(crate) fn with_source(via: &str, flow: &Flow) -> String {
             parts.push(part.to_owned());
         }
     }
-    let sent_by = top.split(';').next().unwrap_or_default().rsplit([' ', '\t']).next().unwrap_or_default();
-    let host = match sent_by.strip_prefix('[').and_then(|h| h.split_once(']')) {
-        Some((host, _)) => host,
-        None => sent_by.split(':').next().unwrap_or_default(),
-    };
+    let host = Via::read(top).host;
     if rport || host.parse::<IpAddr>().ok().map(|ip| ip.to_canonical()) != Some(source) {
         parts.push(format!("received={source}"));
     }

@@ -21,8 +21,7 @@ pub struct Malformed {
 }
 
 pub(crate) fn malformed(bytes: &[u8], fault: Fault) -> Malformed {
-    let close = fault.why.contains("Content-Length") || fault.status == 513;
-    Malformed { answer: answer(bytes, &fault), status: fault.status, why: fault.why, close }
+    Malformed { answer: answer(bytes, &fault), status: fault.status, why: fault.why, close: fault.unframed }
 }
 
 /// A stateless answer from the Via, From, To, Call-ID and CSeq lines, verbatim. From, To and
@@ -54,7 +53,8 @@ fn answer(bytes: &[u8], fault: &Fault) -> Option<Bytes> {
             continue;
         };
         if known == "Via" || !kept.iter().any(|(n, _)| *n == known) {
-            kept.push((known, value.trim().to_owned()));
+            // A bare CR would end a line for whoever reads the answer leniently.
+            kept.push((known, value.trim().replace(['\r', '\0'], " ")));
         }
     }
     let has = |name: &str| kept.iter().any(|(n, v)| *n == name && !v.is_empty());

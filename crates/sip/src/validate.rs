@@ -1,9 +1,11 @@
 //! What a message must have before anybody acts on it.
 
 use crate::{
-    Message,
+    Message, address,
     address::split_list,
-    message::{Fault, Parts, Start, fault, long_name},
+    message::{Fault, Parts, Start, fault},
+    number::number,
+    via::Via,
 };
 use trunkline_types::limits;
 
@@ -24,35 +26,48 @@ pub(crate) fn check(message: &Message, parts: &Parts) -> Result<(), Fault> {
     if entries("Via") > limits::VIAS || entries("Route") > limits::ROUTES || entries("Record-Route") > limits::ROUTES {
         return Err(fault(400, "there are too many Via or Route entries"));
     }
-    let via = message.find("Via").next().unwrap_or_default();
-    let top = split_list(via).into_iter().next().unwrap_or_default();
-    if !top.contains('/') || !top.contains([' ', '\t']) {
-        return Err(fault(400, "the top Via cannot be read"));
+    match &parts.start {
+        Start::Request { method, uri } => check_request(message, parts, method, uri),
+        // Whom a response belongs to is told by its branch; the rest is not looked at.
+        Start::Response { .. } => Ok(()),
     }
-    if let Some(forwards) = message.find("Max-Forwards").next()
-        && (forwards.is_empty() || !forwards.bytes().all(|b| b.is_ascii_digit()) || forwards.parse::<u8>().is_err())
-    {
+}
+
+fn check_request(message: &Message, parts: &Parts, method: &str, uri: &str) -> Result<(), Fault> {
+    check_vias(message)?;
+    if parts.cseq_method() != method {
+        let known = crate::stack::is_known_method(method);
+        return Err(fault(if known { 400 } else { 501 }, "the method of CSeq is another one"));
+    }
+    if message.find("Max-Forwards").next().is_some_and(|hops| number(hops, 255).is_none()) {
         return Err(fault(400, "Max-Forwards is not a number up to 255"));
     }
+    if let Some(why) = address::uri_fault(uri).or_else(|| address::request_uri_fault(uri)) {
+        return Err(fault(400, format!("the Request-URI {why}")));
+    }
     for name in ["From", "To"] {
-        let value = message.find(name).next().unwrap_or_default();
-        if value.bytes().filter(|b| *b == b'"').count() % 2 == 1 && !value.contains('\\') {
-            return Err(fault(400, format!("a quote in {name} is not closed")));
+        if let Some(why) = message.find(name).next().and_then(address::fault) {
+            return Err(fault(400, format!("{name} {why}")));
         }
     }
-    if let Start::Request { method, uri } = &parts.start {
-        if parts.cseq_method() != method {
-            let known = crate::stack::is_known_method(method);
-            return Err(fault(if known { 400 } else { 501 }, "the method of CSeq is another one"));
-        }
-        if uri.starts_with('<') || uri.contains(['<', '>', '"']) || uri.matches('@').count() > 1 {
-            return Err(fault(400, "the Request-URI cannot be read"));
-        }
-        let is_sip = uri.get(..4).is_some_and(|s| s.eq_ignore_ascii_case("sip:"));
-        if is_sip && uri.contains('?') {
-            return Err(fault(400, "the Request-URI carries headers"));
+    let contacts = message.find("Contact").filter(|value| !value.is_empty());
+    if let Some(why) = contacts.flat_map(split_list).find_map(address::fault) {
+        return Err(fault(400, format!("Contact {why}")));
+    }
+    // RFC 3261 §20.17 knows no other zone; strict where RFC 4475 §3.1.2.12 leaves the choice.
+    if message.find("Date").next().is_some_and(|date| !date.ends_with(" GMT")) {
+        return Err(fault(400, "Date is not in GMT"));
+    }
+    Ok(())
+}
+
+/// The answer goes by the top one; of the others it is enough that they can be copied.
+fn check_vias(message: &Message) -> Result<(), Fault> {
+    for (index, hop) in message.find("Via").flat_map(split_list).enumerate() {
+        let via = Via::read(hop);
+        if let Some(why) = if index == 0 { via.fault() } else { via.unreadable() } {
+            return Err(fault(400, why));
         }
     }
-    debug_assert!(long_name("v") == "Via");
     Ok(())
 }

@@ -9,6 +9,7 @@ pub mod number;
 pub mod pii;
 pub mod policy;
 pub mod random;
+mod reserved_header;
 pub mod time;
 
 pub use end_reason::{DisconnectReason, EndReason, EndedBy};
@@ -16,4 +17,5 @@ pub use id::{CallId, LegId, ParticipantSid, RoomSid, RuleId, ThreadId, TrackSid,
 pub use number::normalize_number;
 pub use pii::Pii;
 pub use random::Random;
+pub use reserved_header::is_reserved_header;
 pub use time::Time;

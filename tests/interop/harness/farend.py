@@ -122,10 +122,17 @@ class FarEnd(asyncio.DatagramProtocol):
         )
         return await self.request(server, raw, call_id, "1 OPTIONS", seconds)
 
-    async def call(self, server, number: str, caller: str = "+15557654321", headers: dict | None = None) -> "Dialog":
-        """Places a call; the dialog holds the final response."""
+    async def call(
+        self,
+        server,
+        number: str,
+        caller: str = "+15557654321",
+        headers: dict | None = None,
+        body: bytes | None = None,
+    ) -> "Dialog":
+        """Places a call; the dialog holds the final response. Without a body nobody listens to RTP."""
         dialog = Dialog(self, server, number, caller)
-        await dialog.invite(headers or {})
+        await dialog.invite(headers or {}, body=body)
         return dialog
 
 
@@ -174,9 +181,11 @@ class Dialog:
         self.final = await self.far_end.request(self.server, raw, self.call_id, f"{self.cseq} {method}")
         return self.final
 
-    async def invite(self, headers: dict[str, str], direction: str = "sendrecv") -> Message:
+    async def invite(
+        self, headers: dict[str, str], direction: str = "sendrecv", body: bytes | None = None
+    ) -> Message:
         """Sends an INVITE or re-INVITE and acknowledges what comes."""
-        body = sdp(self.far_end.address, direction, self.cseq + 1)
+        body = body or sdp(self.far_end.address, direction, self.cseq + 1)
         final = await self.send("INVITE", {**headers, "Content-Type": "application/sdp"}, body)
         if 200 <= self.status < 300:
             self.remote = final.get("To").decode()

@@ -38,6 +38,11 @@ class Message:
         return values[0]
 
     @property
+    def body(self) -> bytes:
+        """What follows the headers."""
+        return self.raw.partition(b"\r\n\r\n")[2]
+
+    @property
     def is_request(self) -> bool:
         """Whether it is one."""
         return not self.start.startswith(b"SIP/2.0")

@@ -2,7 +2,7 @@
 
 use super::media::sorted;
 use livekit_protocol as proto;
-use trunkline_room::{ParticipantInfo, ParticipantPatch, Permission, RoomInfo, RoomSettings, TrackInfo};
+use trunkline_room::{ParticipantInfo, ParticipantPatch, Permission, RoomInfo, RoomSettings, TrackInfo, VideoLayer};
 
 /// Writes a room.
 pub(crate) fn room(info: &RoomInfo) -> proto::Room {
@@ -33,6 +33,28 @@ pub(crate) fn room_settings(request: proto::CreateRoomRequest) -> (String, RoomS
     (request.name, settings)
 }
 
+/// Reads `roomConfig` of a token: protobuf JSON of `RoomConfiguration`.
+///
+/// # Errors
+/// It is none.
+pub(crate) fn room_configuration(json: &serde_json::Value) -> Result<RoomSettings, serde_json::Error> {
+    let mut json = json.clone();
+    if let Some(object) = json.as_object_mut() {
+        // Nothing here is recorded, so its many fields need not be understood.
+        object.remove("egress");
+    }
+    let config: proto::RoomConfiguration = serde_json::from_value(json)?;
+    let request = proto::CreateRoomRequest {
+        empty_timeout: config.empty_timeout,
+        departure_timeout: config.departure_timeout,
+        max_participants: config.max_participants,
+        metadata: config.metadata,
+        agents: config.agents,
+        ..Default::default()
+    };
+    Ok(room_settings(request).1)
+}
+
 /// Writes a participant. The numbers of state, kind and disconnect reason are LiveKit's own.
 pub(crate) fn participant(info: &ParticipantInfo) -> proto::ParticipantInfo {
     proto::ParticipantInfo {
@@ -49,12 +71,15 @@ pub(crate) fn participant(info: &ParticipantInfo) -> proto::ParticipantInfo {
         is_publisher: info.is_publisher,
         kind: info.kind as i32,
         attributes: info.attributes.clone().into_iter().collect(),
+        client_protocol: info.client_protocol,
+        capabilities: info.capabilities.clone(),
         disconnect_reason: info.disconnect_reason.map_or(0, |reason| reason as i32),
         ..Default::default()
     }
 }
 
 /// Reads `UpdateParticipant`.
+#[expect(deprecated, reason = "clients still read and set the kind's old flags")]
 pub(crate) fn participant_patch(request: proto::UpdateParticipantRequest) -> ParticipantPatch {
     ParticipantPatch {
         name: request.name,
@@ -64,31 +89,77 @@ pub(crate) fn participant_patch(request: proto::UpdateParticipantRequest) -> Par
             can_subscribe: given.can_subscribe,
             can_publish: given.can_publish,
             can_publish_data: given.can_publish_data,
+            can_publish_sources: sources(&given.can_publish_sources),
             can_update_metadata: given.can_update_metadata,
+            can_subscribe_metrics: given.can_subscribe_metrics,
             hidden: given.hidden,
+            recorder: given.recorder,
+            agent: given.agent,
         }),
     }
 }
 
+/// A bit for each source.
+fn sources(numbers: &[i32]) -> u32 {
+    numbers.iter().filter_map(|n| 1u32.checked_shl(u32::try_from(*n).ok()?)).fold(0, |all, bit| all | bit)
+}
+
+#[expect(deprecated, reason = "clients still read and set the kind's old flags")]
 fn permission(permission: Permission) -> proto::ParticipantPermission {
     proto::ParticipantPermission {
         can_subscribe: permission.can_subscribe,
         can_publish: permission.can_publish,
         can_publish_data: permission.can_publish_data,
+        can_publish_sources: (1..32).filter(|n| permission.can_publish_sources & 1 << n != 0).collect(),
         can_update_metadata: permission.can_update_metadata,
+        can_subscribe_metrics: permission.can_subscribe_metrics,
         hidden: permission.hidden,
+        recorder: permission.recorder,
+        agent: permission.agent,
         ..Default::default()
     }
 }
 
-fn track(info: &TrackInfo) -> proto::TrackInfo {
+/// Writes a track. The numbers of kind and source are LiveKit's own.
+#[expect(deprecated, reason = "clients still read what newer fields repeat")]
+pub(crate) fn track(info: &TrackInfo) -> proto::TrackInfo {
+    let codec = proto::SimulcastCodecInfo {
+        mime_type: info.mime_type.clone(),
+        mid: info.mid.clone(),
+        layers: info.layers.iter().map(layer).collect(),
+        ..Default::default()
+    };
     proto::TrackInfo {
         sid: info.sid.as_str().to_owned(),
-        r#type: proto::TrackType::Audio.into(),
-        source: proto::TrackSource::Microphone.into(),
+        r#type: info.kind as i32,
+        source: info.source as i32,
         name: info.name.clone(),
         muted: info.muted,
         mime_type: info.mime_type.clone(),
+        mid: info.mid.clone(),
+        stream: info.stream.clone(),
+        width: info.width,
+        height: info.height,
+        layers: info.layers.iter().map(layer).collect(),
+        codecs: if info.mime_type.is_empty() { Vec::new() } else { vec![codec] },
+        simulcast: info.simulcast,
+        disable_dtx: info.disable_dtx,
+        disable_red: info.disable_red,
+        stereo: info.stereo,
+        encryption: info.encryption,
+        audio_features: info.audio_features.clone(),
+        ..Default::default()
+    }
+}
+
+/// Writes a layer of a video.
+pub(super) fn layer(layer: &VideoLayer) -> proto::VideoLayer {
+    proto::VideoLayer {
+        quality: layer.quality,
+        width: layer.width,
+        height: layer.height,
+        bitrate: layer.bitrate,
+        ssrc: layer.ssrc,
         ..Default::default()
     }
 }

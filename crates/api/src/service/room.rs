@@ -3,8 +3,10 @@
 use super::{Context, stub::unimplemented};
 use crate::{convert, grant::Grant, twirp::TwirpError};
 use axum::response::Response;
-use livekit_protocol as proto;
+use livekit_protocol::{self as proto, data_packet};
+use prost::Message;
 use trunkline_exchange::command::{Command, Reply};
+use trunkline_types::ParticipantSid;
 
 /// A request to `livekit.RoomService`; `None` if there is no such method.
 pub(crate) async fn call(context: &Context<'_>, method: &str) -> Option<Result<Response, TwirpError>> {
@@ -17,12 +19,11 @@ pub(crate) async fn call(context: &Context<'_>, method: &str) -> Option<Result<R
         "GetParticipant" => get_participant(context).await,
         "RemoveParticipant" => remove_participant(context).await,
         "UpdateParticipant" => update_participant(context).await,
-        "MutePublishedTrack"
-        | "UpdateSubscriptions"
-        | "SendData"
-        | "ForwardParticipant"
-        | "MoveParticipant"
-        | "PerformRpc" => not_yet(context, method),
+        "MutePublishedTrack" => mute_published_track(context).await,
+        "UpdateSubscriptions" => update_subscriptions(context).await,
+        "SendData" => send_data(context).await,
+        "PerformRpc" => perform_rpc(context).await,
+        "ForwardParticipant" | "MoveParticipant" => not_yet(context, method),
         _ => return None,
     })
 }
@@ -90,15 +91,71 @@ async fn update_participant(context: &Context<'_>) -> Result<Response, TwirpErro
     participant(context, Command::UpdateParticipant { room, identity, patch }).await
 }
 
-/// Methods that come with WebRTC participants: refused after the room's grant was checked.
+async fn mute_published_track(context: &Context<'_>) -> Result<Response, TwirpError> {
+    let proto::MuteRoomTrackRequest { room, identity, track_sid, muted } = context.message()?;
+    context.need(Grant::RoomAdmin(&room))?;
+    let command = Command::MutePublishedTrack { room, identity, track: track_sid.into(), muted };
+    match context.ask(command).await? {
+        Reply::Track(track) => context.answer(&proto::MuteRoomTrackResponse { track: Some(convert::track(&track)) }),
+        _ => Err(TwirpError::unexpected_reply()),
+    }
+}
+
+async fn update_subscriptions(context: &Context<'_>) -> Result<Response, TwirpError> {
+    let request: proto::UpdateSubscriptionsRequest = context.message()?;
+    context.need(Grant::RoomAdmin(&request.room))?;
+    let tracks = convert::all_tracks(request.track_sids, request.participant_tracks);
+    let (room, identity, subscribe) = (request.room, request.identity, request.subscribe);
+    context.ask(Command::UpdateSubscriptions { room, identity, tracks, subscribe }).await?;
+    context.answer(&proto::UpdateSubscriptionsResponse {})
+}
+
+#[expect(deprecated, reason = "destination_sids is deprecated and still used")]
+async fn send_data(context: &Context<'_>) -> Result<Response, TwirpError> {
+    let request: proto::SendDataRequest = context.message()?;
+    context.need(Grant::RoomAdmin(&request.room))?;
+    let reliable = match data_packet::Kind::try_from(request.kind) {
+        Ok(kind) => kind == data_packet::Kind::Reliable,
+        Err(_) => {
+            let text = format_args!("is {}, which is no DataPacket.Kind", request.kind);
+            return Err(TwirpError::invalid("kind", text));
+        }
+    };
+    let user =
+        proto::UserPacket { payload: request.data, topic: request.topic, nonce: request.nonce, ..Default::default() };
+    let packet = proto::DataPacket { value: Some(data_packet::Value::User(user)), ..Default::default() };
+    let command = Command::SendData {
+        room: request.room,
+        reliable,
+        packet: packet.encode_to_vec().into(),
+        destinations: request.destination_identities,
+        destination_sids: request.destination_sids.into_iter().map(ParticipantSid::from).collect(),
+    };
+    context.ask(command).await?;
+    context.answer(&proto::SendDataResponse {})
+}
+
+async fn perform_rpc(context: &Context<'_>) -> Result<Response, TwirpError> {
+    let request: proto::PerformRpcRequest = context.message()?;
+    context.need(Grant::RoomAdmin(&request.room))?;
+    let command = Command::PerformRpc {
+        room: request.room,
+        identity: request.destination_identity,
+        method: request.method,
+        payload: request.payload,
+        response_timeout_ms: request.response_timeout_ms,
+    };
+    match context.ask(command).await? {
+        Reply::Rpc(payload) => context.answer(&proto::PerformRpcResponse { payload }),
+        _ => Err(TwirpError::unexpected_reply()),
+    }
+}
+
+/// Methods that move participants: refused after the room's grant was checked.
 fn not_yet(context: &Context<'_>, method: &str) -> Result<Response, TwirpError> {
     let room = match method {
-        "MutePublishedTrack" => context.message::<proto::MuteRoomTrackRequest>()?.room,
-        "UpdateSubscriptions" => context.message::<proto::UpdateSubscriptionsRequest>()?.room,
-        "SendData" => context.message::<proto::SendDataRequest>()?.room,
         "ForwardParticipant" => context.message::<proto::ForwardParticipantRequest>()?.room,
-        "MoveParticipant" => context.message::<proto::MoveParticipantRequest>()?.room,
-        _ => context.message::<proto::PerformRpcRequest>()?.room,
+        _ => context.message::<proto::MoveParticipantRequest>()?.room,
     };
     unimplemented(context, Grant::RoomAdmin(&room), method)
 }

@@ -5,7 +5,7 @@
 use axum::{
     Router,
     body::{Body, to_bytes},
-    http::{HeaderMap, Request, StatusCode, header},
+    http::{self, HeaderMap, StatusCode, header},
 };
 use serde_json::Value;
 use std::{
@@ -13,12 +13,17 @@ use std::{
     sync::{Arc, Mutex},
     time::Duration,
 };
+use tokio::sync::mpsc;
 use tower::ServiceExt;
 use trunkline_api::{
-    BoxFuture, Claims, Config, Control, Keys, mint, router,
+    BoxFuture, Claims, Config, Control, Keys, Signals, mint, router,
     token::{SipGrant, VideoGrant},
 };
-use trunkline_exchange::command::{ApiError, CallRecord, Command, LadderEntry, Reply};
+use trunkline_exchange::{
+    command::{ApiError, CallRecord, Command, LadderEntry, Reply},
+    port::ConnectionId,
+};
+use trunkline_room::signal::Request;
 use trunkline_types::Time;
 
 pub const NOW: Time = Time::new(0, 1_700_000_000_000_000_000);
@@ -26,17 +31,42 @@ pub const BODY_LIMIT: usize = 4_096;
 
 type Answer = Box<dyn Fn(&Command) -> Result<Reply, ApiError> + Send + Sync>;
 
+/// What a signalling connection did.
+#[derive(Debug, PartialEq)]
+pub enum Signalled {
+    Said(ConnectionId, Box<Request>),
+    Closed(ConnectionId),
+}
+
 pub struct Fake {
     pub asked: Mutex<Vec<Command>>,
     pub answer: Answer,
     pub stored: Vec<CallRecord>,
     pub ladder: Vec<LadderEntry>,
     pub ready: bool,
+    pub auto_create: bool,
+    pub signals: Signals,
+    /// Whether there is room for what clients say.
+    pub takes_signals: bool,
+    pub signalled: mpsc::UnboundedSender<Signalled>,
+    pub heard: Mutex<Option<mpsc::UnboundedReceiver<Signalled>>>,
 }
 
 impl Fake {
     pub fn new(answer: impl Fn(&Command) -> Result<Reply, ApiError> + Send + Sync + 'static) -> Self {
-        Self { asked: Mutex::default(), answer: Box::new(answer), stored: Vec::new(), ladder: Vec::new(), ready: true }
+        let (signalled, heard) = mpsc::unbounded_channel();
+        Self {
+            asked: Mutex::default(),
+            answer: Box::new(answer),
+            stored: Vec::new(),
+            ladder: Vec::new(),
+            ready: true,
+            auto_create: true,
+            signals: Signals::default(),
+            takes_signals: true,
+            signalled,
+            heard: Mutex::new(Some(heard)),
+        }
     }
 
     /// One that is never asked anything.
@@ -46,8 +76,9 @@ impl Fake {
 
     pub fn serve(self) -> (Router, Arc<Self>) {
         let fake = Arc::new(self);
-        let config = Config { keys: keys(), body_limit: BODY_LIMIT, node_id: "NE_test".into() };
-        (router(config, fake.clone(), Arc::new(|| NOW)), fake)
+        let config =
+            Config { keys: keys(), body_limit: BODY_LIMIT, node_id: "NE_test".into(), auto_create: fake.auto_create };
+        (router(config, fake.clone(), fake.signals.clone(), Arc::new(|| NOW)), fake)
     }
 }
 
@@ -69,6 +100,16 @@ impl Control for Fake {
     fn ladder(&self, _id: String) -> BoxFuture<Result<Vec<LadderEntry>, String>> {
         let ladder = self.ladder.clone();
         Box::pin(async { Ok(ladder) })
+    }
+    fn signal(&self, connection: ConnectionId, request: Request) -> bool {
+        if self.takes_signals {
+            self.signalled.send(Signalled::Said(connection, Box::new(request))).unwrap();
+        }
+        self.takes_signals
+    }
+    fn signal_closed(&self, connection: ConnectionId) {
+        // The test may be over.
+        let _ = self.signalled.send(Signalled::Closed(connection));
     }
     fn ready(&self) -> bool {
         self.ready
@@ -113,7 +154,7 @@ impl Answered {
     }
 }
 
-pub async fn send(router: &Router, request: Request<Body>) -> Answered {
+pub async fn send(router: &Router, request: http::Request<Body>) -> Answered {
     let response = router.clone().oneshot(request).await.unwrap();
     let (status, headers) = (response.status(), response.headers().clone());
     let body = to_bytes(response.into_body(), usize::MAX).await.unwrap().to_vec();
@@ -121,11 +162,11 @@ pub async fn send(router: &Router, request: Request<Body>) -> Answered {
 }
 
 pub async fn get(router: &Router, path: &str) -> Answered {
-    send(router, Request::get(path).body(Body::empty()).unwrap()).await
+    send(router, http::Request::get(path).body(Body::empty()).unwrap()).await
 }
 
 pub async fn post(router: &Router, path: &str, token: &str, kind: &str, body: impl Into<Body>) -> Answered {
-    let request = Request::post(path).header(header::CONTENT_TYPE, kind);
+    let request = http::Request::post(path).header(header::CONTENT_TYPE, kind);
     let request =
         if token.is_empty() { request } else { request.header(header::AUTHORIZATION, format!("Bearer {token}")) };
     send(router, request.body(body.into()).unwrap()).await

@@ -98,6 +98,12 @@ pub struct Config {
     pub tls: Option<Tls>,
     /// RTP ports; `0..=0` for any free ones.
     pub rtp_ports: RangeInclusive<u16>,
+    /// WebRTC over UDP: the port of the first media thread, those of the others above it; 0 for any.
+    pub rtc_udp_port: u16,
+    /// The address WebRTC clients are told.
+    pub rtc_node_ip: Option<IpAddr>,
+    /// libopus' complexity for voices on their way to WebRTC, 0 to 10.
+    pub rtc_complexity: u8,
     /// The address Contact and Via name.
     pub advertise: Option<IpAddr>,
     /// The address SDP names.
@@ -191,6 +197,9 @@ fn resolve(
             .filter(|t| !t.certs.is_empty())
             .map(|t| Tls { port: t.port, certs: t.certs.into_iter().map(|c| (c.cert_file, c.key_file)).collect() }),
         rtp_ports: ports(&raw.rtp_port)?,
+        rtc_udp_port: raw.rtc.udp_port,
+        rtc_node_ip: ip("rtc.node_ip", raw.rtc.node_ip.as_deref())?.or(advertise),
+        rtc_complexity: raw.rtc.complexity.min(10),
         advertise,
         media_advertise: ip("media_nat_1_to_1_ip", raw.media_nat_1_to_1_ip.as_deref())?.or(advertise),
         answer_policy: raw.answer_policy,

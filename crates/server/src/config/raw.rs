@@ -18,6 +18,7 @@ pub(crate) struct RawConfig {
     pub(crate) tls: Option<RawTls>,
     #[serde(deserialize_with = "text")]
     pub(crate) rtp_port: String,
+    pub(crate) rtc: RawRtc,
     pub(crate) nat_1_to_1_ip: Option<String>,
     pub(crate) media_nat_1_to_1_ip: Option<String>,
     pub(crate) answer_policy: AnswerPolicy,
@@ -70,6 +71,20 @@ pub(crate) struct RawRoom {
     pub(crate) departure_timeout: u32,
 }
 
+#[derive(Debug, Deserialize)]
+#[serde(default)]
+pub(crate) struct RawRtc {
+    pub(crate) udp_port: u16,
+    pub(crate) node_ip: Option<String>,
+    pub(crate) complexity: u8,
+}
+
+impl Default for RawRtc {
+    fn default() -> Self {
+        Self { udp_port: 7882, node_ip: None, complexity: 1 }
+    }
+}
+
 #[derive(Debug, Default, Deserialize)]
 #[serde(default)]
 pub(crate) struct RawWebhook {
@@ -106,6 +121,7 @@ impl Default for RawConfig {
             listen_ip: "0.0.0.0".into(),
             tls: None,
             rtp_port: "10000-20000".into(),
+            rtc: RawRtc::default(),
             nat_1_to_1_ip: None,
             media_nat_1_to_1_ip: None,
             answer_policy: AnswerPolicy::OnAudio,
@@ -137,6 +153,7 @@ const KEYS: &[&str] = &[
     "listen_ip",
     "tls",
     "rtp_port",
+    "rtc",
     "nat_1_to_1_ip",
     "media_nat_1_to_1_ip",
     "answer_policy",
@@ -159,8 +176,18 @@ const KEYS: &[&str] = &[
 const SECTIONS: &[(&str, &[&str])] = &[
     ("tls", &["port", "certs"]),
     ("room", &["auto_create", "empty_timeout", "departure_timeout"]),
+    ("rtc", &["udp_port", "node_ip", "complexity"]),
     ("webhook", &["api_key", "urls"]),
     ("logging", &["level"]),
+];
+/// Keys of livekit-server's `rtc` that mean nothing here, and why.
+const IGNORED_RTC: &[(&str, &str)] = &[
+    ("tcp_port", "ICE over TCP is not there yet"),
+    ("port_range_start", "one UDP port per media thread is used, from `rtc.udp_port` up"),
+    ("port_range_end", "one UDP port per media thread is used, from `rtc.udp_port` up"),
+    ("use_external_ip", "name the address in `rtc.node_ip`"),
+    ("stun_servers", "the server's address is known: `rtc.node_ip`"),
+    ("use_ice_lite", "it is always on"),
 ];
 /// Keys of livekit-server and livekit-sip that mean nothing here, and why.
 const IGNORED: &[(&str, &str)] = &[
@@ -168,8 +195,7 @@ const IGNORED: &[(&str, &str)] = &[
     ("ws_url", "cluster mode is not there yet"),
     ("api_key", "use `keys`"),
     ("api_secret", "use `keys`"),
-    ("rtc", "WebRTC is not there yet"),
-    ("turn", "WebRTC is not there yet"),
+    ("turn", "there is no TURN server here; clients reach `rtc.udp_port` directly"),
     ("use_external_ip", "name the address in `nat_1_to_1_ip`"),
     ("media_use_external_ip", "name the address in `media_nat_1_to_1_ip`"),
     ("local_net", "name the address in `listen_ip`"),
@@ -193,6 +219,13 @@ impl RawConfig {
         for (key, why) in IGNORED {
             if mapping.remove(*key).is_some() {
                 warnings.push(format!("`{key}` is ignored: {why}"));
+            }
+        }
+        if let Some(Value::Mapping(rtc)) = mapping.get_mut("rtc") {
+            for (key, why) in IGNORED_RTC {
+                if rtc.remove(*key).is_some() {
+                    warnings.push(format!("`rtc.{key}` is ignored: {why}"));
+                }
             }
         }
         check_keys("", &mapping, KEYS)?;

@@ -43,7 +43,7 @@ impl Stack {
         held.local_cseq = held.local_cseq.saturating_add(1);
         let (uri, routes) = held.route();
         let mut text = format!("{method} {uri} SIP/2.0\r\n");
-        let (cseq, local, remote, flow) = (held.local_cseq, held.local.clone(), held.remote.clone(), held.way(0));
+        let (cseq, local, remote, flow) = (held.local_cseq, held.local.clone(), held.remote.clone(), held.way());
         let address = self.own_address(&flow);
         let _ = write!(
             text,

@@ -49,10 +49,9 @@ pub(crate) struct Dialog {
 }
 
 impl Dialog {
-    /// From an INVITE and our tag.
-    pub(crate) fn new(invite: &Message, flow: Flow, tag: &str) -> Self {
-        let to = invite.header("To").unwrap_or_default();
-        let local = if invite.to().tag.is_some() { to } else { format!("{to};tag={tag}") };
+    /// From an INVITE outside any dialog; [`Self::tagged`] makes it one.
+    pub(crate) fn new(invite: &Message, flow: Flow) -> Self {
+        let local = invite.header("To").unwrap_or_default();
         let routes: Vec<_> = invite
             .header_values("Record-Route")
             .iter()
@@ -75,6 +74,13 @@ impl Dialog {
         }
     }
 
+    /// With our tag.
+    pub(crate) fn tagged(mut self, tag: &str) -> Self {
+        self.local.push_str(";tag=");
+        self.local.push_str(tag);
+        self
+    }
+
     /// Whether a request from there can be the far end's.
     pub(crate) fn is_peer(&self, ip: IpAddr) -> bool {
         self.peers.contains(&ip.to_canonical())
@@ -93,21 +99,16 @@ impl Dialog {
         (uri, routes)
     }
 
-    /// The way of a request of that size.
-    pub(crate) fn way(&self, size: usize) -> Flow {
+    /// The way of a request of ours. One too large for a datagram goes in fragments when nobody
+    /// named TCP.
+    pub(crate) fn way(&self) -> Flow {
         let hop = self.routes.first().map_or_else(|| self.target.clone(), |r| Address::parse(r).uri);
         let Ok(ip) = hop.host.parse::<IpAddr>() else { return self.flow };
         let source = self.flow.remote.ip().to_canonical();
         if ip.is_unspecified() || (is_private(ip) && ip != source && !is_private(source)) {
             return self.flow;
         }
-        let stated = hop.transport;
-        let protocol = match (stated, self.flow.protocol) {
-            (Some(stated), _) => stated,
-            // Too large for one datagram, and nobody named TCP: fragments.
-            (None, held) => held,
-        };
-        let _ = size;
+        let protocol = hop.transport.unwrap_or(self.flow.protocol);
         let port = hop.port.unwrap_or(if protocol == Protocol::Tls { 5061 } else { 5060 });
         let remote = SocketAddr::new(ip, port);
         if protocol.is_reliable() && protocol == self.flow.protocol && ip == source {

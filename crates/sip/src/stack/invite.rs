@@ -8,19 +8,29 @@ use super::{
 use crate::{
     Message,
     flow::{Flow, Transmit},
+    response::Copied,
 };
 use bytes::Bytes;
 use std::time::Duration;
 use trunkline_types::Time;
 
-/// One INVITE and how far it is answered.
+/// One INVITE and how far it is answered. Of the message itself nothing is kept: a call of an hour
+/// shall not cost what its INVITE did.
 #[derive(Debug)]
 pub(crate) struct Invite {
-    pub(crate) message: Message,
     pub(crate) flow: Flow,
     /// Of a re-INVITE from the start, of an INVITE once it is answered.
     pub(crate) dialog: Option<DialogId>,
+    key: String,
+    origin: String,
+    cseq: u32,
+    remote_tag: String,
+    /// Until the final answer.
+    copied: Copied,
+    /// Until the final answer, of an INVITE outside any dialog: what 200 makes of it.
+    seed: Option<Box<Dialog>>,
     tag: String,
+    /// Until it is acknowledged.
     last: Option<Bytes>,
     stage: Stage,
     interval: Duration,
@@ -38,8 +48,32 @@ enum Stage {
 }
 
 impl Invite {
-    pub(crate) fn new(message: Message, flow: Flow, dialog: Option<DialogId>) -> Self {
-        Self { message, flow, dialog, tag: String::new(), last: None, stage: Stage::Proceeding, interval: T1 }
+    pub(crate) fn new(message: &Message, flow: Flow, dialog: Option<DialogId>) -> Self {
+        Self {
+            flow,
+            dialog,
+            key: server_key(message, "INVITE"),
+            origin: origin_key(message),
+            cseq: message.cseq(),
+            remote_tag: message.from().tag.unwrap_or_default(),
+            copied: Copied::of(message, &flow),
+            seed: None,
+            tag: String::new(),
+            last: None,
+            stage: Stage::Proceeding,
+            interval: T1,
+        }
+    }
+
+    /// The final answer is out: what building it took is not needed again.
+    fn answered(&mut self, stage: Stage) {
+        self.stage = stage;
+        (self.copied, self.seed) = (Copied::default(), None);
+    }
+
+    fn confirm(&mut self) {
+        self.stage = Stage::Confirmed;
+        self.last = None;
     }
 
     pub(crate) fn is_pending(&self) -> bool {
@@ -48,6 +82,12 @@ impl Invite {
 }
 
 impl Stack {
+    pub(crate) fn seed(&mut self, id: u64, dialog: Dialog) {
+        if let Some(held) = self.invites.get_mut(&id) {
+            held.seed = Some(Box::new(dialog));
+        }
+    }
+
     /// A provisional answer; above 100 it makes an early dialog.
     #[expect(clippy::too_many_arguments, reason = "the parts of a response")]
     pub fn provisional(
@@ -61,7 +101,7 @@ impl Stack {
         out: &mut Vec<Action>,
     ) {
         let Some(held) = self.invites.get(&invite.0).filter(|i| i.is_pending()) else { return };
-        let bytes = self.response(&held.message, &held.flow, status, reason, tag, headers, None, true);
+        let bytes = self.response(&held.copied, &held.flow, status, reason, tag, headers, None, true);
         self.timers.clear(Timer::Trying(invite.0));
         self.put_out(invite.0, tag, bytes, out);
     }
@@ -87,19 +127,23 @@ impl Stack {
         let mut all =
             vec![("Allow".to_owned(), super::receive::ALLOW.to_owned()), ("Supported".to_owned(), String::new())];
         all.extend_from_slice(headers);
-        let bytes = self.response(&held.message, &held.flow, 200, "OK", tag, &all, body, true);
+        let bytes = self.response(&held.copied, &held.flow, 200, "OK", tag, &all, body, true);
         let dialog = held.dialog.clone().unwrap_or_else(|| DialogId {
-            call_id: held.message.call_id().to_owned(),
+            call_id: held.copied.call_id.clone(),
             local_tag: tag.to_owned(),
-            remote_tag: held.message.from().tag.unwrap_or_default(),
+            remote_tag: held.remote_tag.clone(),
         });
-        let fresh = Dialog::new(&held.message, held.flow, tag);
-        let entry = self.dialogs.entry(dialog.clone()).or_insert(fresh);
-        entry.unacknowledged = Some(invite.0);
+        let seed = self.invites.get_mut(&invite.0).and_then(|held| held.seed.take());
+        if let Some(seed) = seed {
+            self.dialogs.entry(dialog.clone()).or_insert(seed.tagged(tag));
+        }
+        if let Some(entry) = self.dialogs.get_mut(&dialog) {
+            entry.unacknowledged = Some(invite.0);
+        }
         self.timers.clear(Timer::Trying(invite.0));
         self.put_out(invite.0, tag, bytes, out);
         if let Some(held) = self.invites.get_mut(&invite.0) {
-            held.stage = Stage::Accepted;
+            held.answered(Stage::Accepted);
             held.dialog = Some(dialog.clone());
             held.interval = T1;
         }
@@ -122,12 +166,12 @@ impl Stack {
     ) {
         let Some(held) = self.invites.get(&invite.0).filter(|i| i.is_pending()) else { return };
         let tag = if held.tag.is_empty() { tag.to_owned() } else { held.tag.clone() };
-        let bytes = self.response(&held.message, &held.flow, status, reason, &tag, headers, None, false);
+        let bytes = self.response(&held.copied, &held.flow, status, reason, &tag, headers, None, false);
         let reliable = held.flow.protocol.is_reliable();
         self.timers.clear(Timer::Trying(invite.0));
         self.put_out(invite.0, &tag, bytes, out);
         if let Some(held) = self.invites.get_mut(&invite.0) {
-            held.stage = Stage::Completed;
+            held.answered(Stage::Completed);
         }
         if !reliable {
             self.timers.set(Timer::InviteRepeat(invite.0), now + T1);
@@ -137,7 +181,7 @@ impl Stack {
 
     pub(crate) fn trying(&mut self, id: u64, out: &mut Vec<Action>) {
         let Some(held) = self.invites.get(&id).filter(|i| i.is_pending() && i.last.is_none()) else { return };
-        let bytes = self.response(&held.message, &held.flow, 100, "Trying", "", &[], None, false);
+        let bytes = self.response(&held.copied, &held.flow, 100, "Trying", "", &[], None, false);
         if let Some(held) = self.invites.get_mut(&id) {
             held.last = Some(bytes.clone());
             out.push(Action::Send(Transmit { flow: held.flow, bytes }));
@@ -174,10 +218,9 @@ impl Stack {
 
     fn forget_invite(&mut self, id: u64) {
         let Some(held) = self.invites.remove(&id) else { return };
-        self.by_key.remove(&server_key(&held.message, "INVITE"));
-        let origin = origin_key(&held.message);
-        if self.by_origin.get(&origin) == Some(&id) {
-            self.by_origin.remove(&origin);
+        self.by_key.remove(&held.key);
+        if self.by_origin.get(&held.origin) == Some(&id) {
+            self.by_origin.remove(&held.origin);
         }
         if let Some(dialog) = held.dialog.as_ref().and_then(|d| self.dialogs.get_mut(d))
             && dialog.unacknowledged == Some(id)
@@ -195,19 +238,19 @@ impl Stack {
             && let Some(held) = self.invites.get_mut(&id)
             && held.stage == Stage::Completed
         {
-            held.stage = Stage::Confirmed;
+            held.confirm();
             self.timers.clear(Timer::InviteRepeat(id));
             return;
         }
         let dialog = DialogId::of_request(message);
         let Some(id) = self.dialogs.get_mut(&dialog).and_then(|d| d.unacknowledged.take()) else { return };
-        let Some(held) = self.invites.get_mut(&id).filter(|i| i.message.cseq() == message.cseq()) else {
+        let Some(held) = self.invites.get_mut(&id).filter(|i| i.cseq == message.cseq()) else {
             if let Some(held) = self.dialogs.get_mut(&dialog) {
                 held.unacknowledged = Some(id);
             }
             return;
         };
-        held.stage = Stage::Confirmed;
+        held.confirm();
         self.timers.clear(Timer::InviteRepeat(id));
         out.push(Action::Event(Event::Acked { dialog, message: message.clone() }));
     }
@@ -233,7 +276,7 @@ impl Stack {
     pub(crate) fn early_bye(&mut self, message: &Message, flow: Flow, now: Time, out: &mut Vec<Action>) -> bool {
         let id = DialogId::of_request(message);
         let early = self.invites.iter().find(|(_, i)| {
-            i.is_pending() && i.tag == id.local_tag && !i.tag.is_empty() && i.message.call_id() == id.call_id
+            i.is_pending() && i.tag == id.local_tag && !i.tag.is_empty() && i.copied.call_id == id.call_id
         });
         let Some((target, _)) = early.map(|(t, i)| (*t, i.is_pending())) else { return false };
         self.answer_at_once(message, flow, 200, "OK", &[], now, out);

@@ -1,7 +1,7 @@
 //! A message arrives: retransmission, in a dialog, or new.
 
 use super::{
-    dialog::DialogId,
+    dialog::{Dialog, DialogId},
     invite::Invite,
     stack_core::{Action, Event, InviteId, RequestId, Slot, Stack, origin_key, server_key},
     timers::Timer,
@@ -92,6 +92,7 @@ impl Stack {
             let id = self.number();
             self.by_origin.insert(origin, id);
             self.open_invite(id, message, flow, None, now);
+            self.seed(id, Dialog::new(message, flow));
             out.push(Action::Event(Event::Invite { invite: InviteId(id), message: message.clone(), flow }));
         } else if message.method() == "BYE" {
             self.answer_at_once(message, flow, 481, "Call/Transaction Does Not Exist", &[], now, out);
@@ -123,7 +124,7 @@ impl Stack {
 
     pub(crate) fn open_invite(&mut self, id: u64, message: &Message, flow: Flow, dialog: Option<DialogId>, now: Time) {
         self.by_key.insert(server_key(message, "INVITE"), Slot::Invite(id));
-        self.invites.insert(id, Invite::new(message.clone(), flow, dialog));
+        self.invites.insert(id, Invite::new(message, flow, dialog));
         self.timers.set(Timer::Trying(id), now + self.config.trying_after);
     }
 
@@ -171,6 +172,9 @@ fn unacceptable(message: &Message) -> Option<Refusal> {
         return Some((420, "Bad Extension", vec![header("Unsupported", &required.join(", "))]));
     }
     if method == "INVITE" {
+        if !message.body().is_empty() && message.find("Content-Encoding").any(|e| !e.eq_ignore_ascii_case("identity")) {
+            return Some((415, "Unsupported Media Type", vec![header("Accept-Encoding", "identity")]));
+        }
         if !message.body().is_empty() && message.content_type().is_some() && message.sdp().is_none() {
             return Some((415, "Unsupported Media Type", vec![header("Accept", "application/sdp")]));
         }

@@ -7,6 +7,7 @@ use super::{
 use crate::{
     Message,
     flow::{Flow, Transmit},
+    response::Copied,
 };
 use bytes::Bytes;
 use trunkline_types::Time;
@@ -16,8 +17,15 @@ pub(crate) struct Served {
     key: String,
     flow: Flow,
     /// Until it is answered.
-    message: Option<Message>,
+    asked: Option<Asked>,
     last: Option<Bytes>,
+}
+
+#[derive(Debug)]
+struct Asked {
+    copied: Copied,
+    tag: String,
+    is_options: bool,
 }
 
 impl Stack {
@@ -25,7 +33,9 @@ impl Stack {
         let id = self.number();
         let key = server_key(message, message.method());
         self.by_key.insert(key.clone(), Slot::Served(id));
-        self.served.insert(id, Served { key, flow, message: Some(message.clone()), last: None });
+        let is_options = message.method() == "OPTIONS";
+        let asked = Asked { copied: Copied::of(message, &flow), tag: self.stateless_tag(message), is_options };
+        self.served.insert(id, Served { key, flow, asked: Some(asked), last: None });
         self.timers.set(Timer::ServedEnd(id), now + LIFE);
         RequestId(id)
     }
@@ -43,17 +53,16 @@ impl Stack {
         out: &mut Vec<Action>,
     ) {
         let Some(held) = self.served.get_mut(&request.0) else { return };
-        let Some(message) = held.message.take() else { return };
+        let Some(asked) = held.asked.take() else { return };
         let flow = held.flow;
         let mut all = Vec::new();
-        if message.method() == "OPTIONS" && status < 300 {
+        if asked.is_options && status < 300 {
             all.push(("Allow".to_owned(), super::receive::ALLOW.to_owned()));
             all.push(("Accept".to_owned(), "application/sdp".to_owned()));
             all.push(("Supported".to_owned(), String::new()));
         }
         all.extend_from_slice(headers);
-        let tag = self.stateless_tag(&message);
-        let bytes = self.response(&message, &flow, status, reason, &tag, &all, body, false);
+        let bytes = self.response(&asked.copied, &flow, status, reason, &asked.tag, &all, body, false);
         if let Some(held) = self.served.get_mut(&request.0) {
             held.last = Some(bytes.clone());
         }

@@ -10,7 +10,7 @@ use super::{
 use crate::{
     Message,
     flow::{Flow, Received, Transmit},
-    response::Response,
+    response::{Copied, Response},
 };
 use bytes::Bytes;
 use hmac::{Hmac, Mac};
@@ -169,7 +169,8 @@ impl Stack {
     ) -> Option<Transmit> {
         let request = received.message.as_ref().ok().filter(|m| m.is_request() && m.method() != "ACK")?;
         let tag = self.stateless_tag(request);
-        let bytes = self.response(request, &received.flow, status, reason, &tag, headers, None, false);
+        let copied = Copied::of(request, &received.flow);
+        let bytes = self.response(&copied, &received.flow, status, reason, &tag, headers, None, false);
         Some(Transmit { flow: received.flow, bytes })
     }
 
@@ -189,7 +190,7 @@ impl Stack {
     #[expect(clippy::too_many_arguments, reason = "the parts of a response")]
     pub(crate) fn response(
         &self,
-        request: &Message,
+        copied: &Copied,
         flow: &Flow,
         status: u16,
         reason: &str,
@@ -200,7 +201,7 @@ impl Stack {
     ) -> Bytes {
         let contact = makes_dialog.then(|| self.contact(flow));
         let server = &self.config.server;
-        Response { request, flow, status, reason, tag, headers, body, server, contact }.build()
+        Response { copied, status, reason, tag, headers, body, server, contact }.build()
     }
 
     /// Our own address as others shall see it.
@@ -253,9 +254,9 @@ impl Stack {
 
 /// RFC 3261 §17.2.3; without the magic cookie RFC 2543's rules, as far as they go.
 pub(crate) fn server_key(message: &Message, method: &str) -> String {
-    let via = message.find("Via").next().unwrap_or_default();
-    let sent_by = via.split(';').next().unwrap_or_default().rsplit([' ', '\t']).next().unwrap_or_default();
-    let branch = message.branch();
+    let via = message.top_via();
+    let sent_by = via.sent_by;
+    let branch = via.parameter("branch").unwrap_or_default();
     let method = if method == "ACK" { "INVITE" } else { method };
     if branch.len() > 7 && branch.get(..7).is_some_and(|c| c.eq_ignore_ascii_case("z9hG4bK")) {
         return format!("{branch}|{}|{method}", sent_by.to_ascii_lowercase());

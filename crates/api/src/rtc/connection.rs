@@ -1,0 +1,275 @@
+//! One client's signalling connection while it is open.
+
+use super::{
+    framing::{self, Framing},
+    signals::Outbox,
+    ticket::Ticket,
+};
+use crate::{
+    convert::{self, Terms},
+    router::App,
+};
+use axum::{
+    Error,
+    extract::ws::{CloseFrame, Message, WebSocket, close_code},
+};
+use livekit_protocol::{self as proto, signal_request, signal_response};
+use std::{pin::pin, sync::Arc, time::Duration};
+use tokio::time::{MissedTickBehavior, interval, sleep, timeout};
+use trunkline_exchange::port::ConnectionId;
+use trunkline_room::{Join, ParticipantInfo, signal::Response};
+use trunkline_types::limits::STREAM_WRITE;
+
+/// How often the WebSocket is pinged.
+const PING: Duration = Duration::from_secs(10);
+/// How often a client gets a new token without need.
+const REFRESH: Duration = Duration::from_secs(300);
+/// How long a client may take to close its side.
+const GOODBYE: Duration = Duration::from_secs(2);
+
+/// Holds the connection's number. Whichever way it goes, the exchange learns that it is gone.
+pub(super) struct Lease {
+    app: Arc<App>,
+    id: ConnectionId,
+    announced: bool,
+}
+
+impl Lease {
+    /// For a connection that is about to be announced.
+    pub(super) const fn new(app: Arc<App>, id: ConnectionId) -> Self {
+        Self { app, id, announced: true }
+    }
+}
+
+impl Drop for Lease {
+    fn drop(&mut self) {
+        self.app.signals.hang_up(self.id);
+        if self.announced {
+            self.app.control.signal_closed(self.id);
+        }
+    }
+}
+
+/// See the module.
+pub(super) struct Connection {
+    app: Arc<App>,
+    lease: Lease,
+    outbox: Outbox,
+    framing: Framing,
+    terms: Terms,
+    ticket: Ticket,
+    identity: String,
+    /// The participant as it was last heard of; new tokens say this.
+    current: Option<ParticipantInfo>,
+    /// Whether the message that has to be the first is sent.
+    opened: bool,
+}
+
+/// Why a connection ends.
+#[derive(Debug)]
+enum End {
+    /// The exchange said so.
+    HungUp,
+    /// The client closed it, or it broke.
+    Gone,
+    /// Nothing was heard for [`convert::PING_TIMEOUT`].
+    Silent,
+    /// The client does not read.
+    Stuck,
+    /// A frame that breaks the WebSocket protocol or its limits.
+    Broken(String),
+    /// A frame that holds no message.
+    Malformed(String),
+    /// The exchange takes no more.
+    Overloaded,
+}
+
+impl Connection {
+    /// Of a client that is about to be announced to the exchange.
+    pub(super) fn new(app: Arc<App>, lease: Lease, outbox: Outbox, join: &Join, ticket: Ticket) -> Self {
+        let terms =
+            Terms { node_id: app.config.node_id.clone(), protocol: join.protocol, sif_trailer: app.sif_trailer };
+        Self {
+            app,
+            lease,
+            outbox,
+            framing: Framing::default(),
+            terms,
+            ticket,
+            identity: join.identity.clone(),
+            current: None,
+            opened: false,
+        }
+    }
+
+    /// Its number.
+    pub(super) const fn id(&self) -> ConnectionId {
+        self.outbox.id
+    }
+
+    /// The exchange does not want it.
+    pub(super) fn refused(mut self) {
+        self.lease.announced = false;
+    }
+
+    /// Carries messages until one side is done.
+    pub(super) async fn run(mut self, mut socket: WebSocket) {
+        let overflow = self.outbox.overflow.clone();
+        let end = tokio::select! {
+            end = self.converse(&mut socket) => end,
+            () = overflow.notified() => End::Stuck,
+        };
+        let connection = self.id();
+        // The exchange shall not wait for the goodbye; who stops the server shall.
+        let Self { lease, outbox: Outbox { presence: _presence, .. }, .. } = self;
+        drop(lease);
+        let code = match &end {
+            End::HungUp => Some(close_code::NORMAL),
+            End::Gone => None,
+            End::Silent | End::Stuck => {
+                tracing::info!(connection, ?end, "signalling connection dropped");
+                return;
+            }
+            End::Broken(error) => {
+                tracing::warn!(connection, error, "signalling connection closed: a broken frame");
+                Some(close_code::PROTOCOL)
+            }
+            End::Malformed(error) => {
+                tracing::warn!(connection, error, "signalling connection closed: a frame without a message");
+                Some(close_code::UNSUPPORTED)
+            }
+            End::Overloaded => {
+                tracing::warn!(connection, "signalling connection closed: the exchange takes no more");
+                Some(close_code::AGAIN)
+            }
+        };
+        // Who stays too long is cut off.
+        let _ = timeout(GOODBYE, close(socket, code)).await;
+    }
+
+    async fn converse(&mut self, socket: &mut WebSocket) -> End {
+        let [mut ping, mut refresh] = [interval(PING), interval(REFRESH)];
+        for timer in [&mut ping, &mut refresh] {
+            timer.set_missed_tick_behavior(MissedTickBehavior::Delay);
+            timer.reset();
+        }
+        let mut silence = pin!(sleep(convert::PING_TIMEOUT));
+        loop {
+            let done = tokio::select! {
+                message = self.outbox.messages.recv() => match message {
+                    Some(message) => {
+                        if matches!(*message, Response::RefreshToken(_)) {
+                            refresh.reset();
+                        }
+                        self.tell(socket, *message).await
+                    }
+                    None => Err(End::HungUp),
+                },
+                frame = socket.recv() => {
+                    silence.set(sleep(convert::PING_TIMEOUT));
+                    self.hear(socket, frame).await
+                }
+                _ = ping.tick() => write(socket, Message::Ping(Default::default())).await,
+                _ = refresh.tick() => self.refresh(socket).await,
+                () = silence.as_mut() => Err(End::Silent),
+            };
+            if let Err(end) = done {
+                return end;
+            }
+        }
+    }
+
+    /// What the exchange says.
+    async fn tell(&mut self, socket: &mut WebSocket, response: Response) -> Result<(), End> {
+        let first = matches!(response, Response::Join(_) | Response::Reconnect { .. } | Response::Leave { .. });
+        match &response {
+            Response::Join(joined) => self.current = Some(joined.participant.clone()),
+            Response::Update(all) => {
+                let own = all.iter().find(|info| info.identity == self.identity && info.disconnect_reason.is_none());
+                if let Some(own) = own {
+                    self.current = Some(own.clone());
+                }
+            }
+            Response::RefreshToken(info) => {
+                self.current = Some((**info).clone());
+                return self.refresh(socket).await;
+            }
+            _ => {}
+        }
+        if !self.opened && !first {
+            // Clients give up if anything comes before it.
+            tracing::error!(connection = self.id(), "a message before the first one is withheld");
+            return Ok(());
+        }
+        self.opened = true;
+        match convert::response(response, &self.terms) {
+            Some(message) => self.put(socket, message).await,
+            None => Ok(()),
+        }
+    }
+
+    /// What the client says.
+    async fn hear(&mut self, socket: &mut WebSocket, frame: Option<Result<Message, Error>>) -> Result<(), End> {
+        let frame = match frame {
+            None | Some(Ok(Message::Close(_))) => return Err(End::Gone),
+            Some(Err(error)) => return Err(End::Broken(error.to_string())),
+            Some(Ok(frame)) => frame,
+        };
+        let Some((framing, message)) = framing::read(&frame).map_err(End::Malformed)? else { return Ok(()) };
+        self.framing = framing;
+        let now = (self.app.now)().unix_nanos().div_euclid(1_000_000);
+        let reply = match message {
+            None => return Ok(()),
+            Some(signal_request::Message::Ping(_)) => signal_response::Message::Pong(now),
+            Some(signal_request::Message::PingReq(ping)) => {
+                signal_response::Message::PongResp(proto::Pong { last_ping_timestamp: ping.timestamp, timestamp: now })
+            }
+            Some(message) => match convert::refused_request(&message) {
+                Some(refusal) => signal_response::Message::RequestResponse(refusal),
+                None => {
+                    let Some(request) = convert::request(message) else { return Ok(()) };
+                    let taken = self.app.control.signal(self.id(), request);
+                    return if taken { Ok(()) } else { Err(End::Overloaded) };
+                }
+            },
+        };
+        if self.opened { self.put(socket, reply).await } else { Ok(()) }
+    }
+
+    /// Sends a new token, unless the participant is not known yet.
+    async fn refresh(&mut self, socket: &mut WebSocket) -> Result<(), End> {
+        let Some(info) = self.current.as_ref().filter(|_| self.opened) else { return Ok(()) };
+        match self.ticket.renewed(info, &self.app.config.keys, (self.app.now)()) {
+            Ok(token) => self.put(socket, signal_response::Message::RefreshToken(token)).await,
+            Err(error) => {
+                tracing::warn!(connection = self.id(), %error, "no new token for a client");
+                Ok(())
+            }
+        }
+    }
+
+    async fn put(&self, socket: &mut WebSocket, message: signal_response::Message) -> Result<(), End> {
+        match self.framing.write(message) {
+            Some(frame) => write(socket, frame).await,
+            None => Ok(()),
+        }
+    }
+}
+
+async fn write(socket: &mut WebSocket, frame: Message) -> Result<(), End> {
+    match timeout(STREAM_WRITE, socket.send(frame)).await {
+        Ok(Ok(())) => Ok(()),
+        Ok(Err(_)) => Err(End::Gone),
+        Err(_) => Err(End::Stuck),
+    }
+}
+
+/// Says goodbye and reads on until the client has closed too: a socket closed with unread input
+/// resets the connection, and what was just written could be lost.
+async fn close(mut socket: WebSocket, code: Option<u16>) {
+    if let Some(code) = code {
+        // The client may have gone without waiting for it.
+        let _ = socket.send(Message::Close(Some(CloseFrame { code, reason: "".into() }))).await;
+    }
+    while let Some(Ok(_)) = socket.recv().await {}
+}

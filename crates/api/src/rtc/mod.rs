@@ -1,0 +1,17 @@
+//! The signalling endpoints: `/rtc`, `/rtc/v1` and their `validate`.
+
+mod admission;
+mod connection;
+mod endpoint;
+mod framing;
+mod join_request;
+mod parameters;
+mod query;
+mod signals;
+mod ticket;
+mod validate;
+
+pub(crate) use endpoint::{dual, single};
+pub(crate) use query::parameter;
+pub use signals::Signals;
+pub(crate) use validate::{validate_dual, validate_single};

@@ -1,0 +1,76 @@
+//! The client offers, the media thread answers, and the answer names the tracks it carries.
+
+use crate::{Exchange, Output, port::Level};
+use std::{collections::BTreeMap, time::Duration};
+use trunkline_call::media::peer::{PeerPlan, Side};
+use trunkline_room::signal::{Description, Response, Transports};
+use trunkline_sdp::webrtc::{Assigned, rewrite_answer, sections};
+use trunkline_types::{ParticipantSid, Time};
+
+/// Offers of one client in a second.
+const OFFERS_PER_SECOND: u32 = 10;
+/// Offers of one client that wait for their answer.
+const OFFERS_WAITING: usize = 16;
+
+impl Exchange {
+    /// The client offers, for its only connection or for the one it publishes on.
+    pub(super) fn client_offer(
+        &mut self,
+        sid: &ParticipantSid,
+        offer: Description,
+        now: Time,
+        outputs: &mut Vec<Output>,
+    ) {
+        let Some(session) = self.peers.get_mut(sid) else { return };
+        let publishing = &mut session.publishing;
+        if now.since(publishing.rate.0) >= Duration::from_secs(1) {
+            publishing.rate = (now, 0);
+        }
+        publishing.rate.1 = publishing.rate.1.saturating_add(1);
+        if publishing.rate.1 > OFFERS_PER_SECOND || publishing.offers.len() >= OFFERS_WAITING {
+            return Self::log(Level::Warn, None, "a client offers too often; an offer is passed over", outputs);
+        }
+        match sections(&offer.sdp) {
+            Ok(sections) => publishing.offers.push_back((offer.id, sections)),
+            Err(_) => return self.mismatch(sid, "a client's offer is malformed or over a limit", now, outputs),
+        }
+        let (peer, room) = (session.peer(Side::Publisher), session.room.clone());
+        Self::plan(PeerPlan::Offer { peer, room, sdp: offer.sdp, id: offer.id }, outputs);
+    }
+
+    /// The media thread has answered.
+    pub(super) fn answered(&mut self, sid: &ParticipantSid, sdp: &str, id: u32, now: Time, outputs: &mut Vec<Output>) {
+        let Some(session) = self.peers.get_mut(sid) else { return };
+        let offer = loop {
+            match session.publishing.offers.pop_front() {
+                Some((offered, sections)) if offered == id => break sections,
+                Some(_) => {}
+                None => return,
+            }
+        };
+        let Ok(answer) = sections(sdp) else {
+            return self.mismatch(sid, "an answer of ours cannot be read", now, outputs);
+        };
+        self.reconcile(sid, &offer, &answer, now, outputs);
+        let Some(session) = self.peers.get_mut(sid) else { return };
+        let mut grown = 0;
+        if session.transports == Transports::Single {
+            grown = session.sections.offered(&offer, &answer);
+            session.sections.assign(&session.wanted);
+        }
+        let tracks_by_mid = session.sections.tracks_by_mid();
+        let room = session.room.clone();
+        let tracks = self.peers.rooms.get(&room).map(|r| &r.tracks);
+        let assigned: BTreeMap<String, Assigned> = tracks_by_mid
+            .iter()
+            .filter_map(|(mid, track)| {
+                let publisher = &tracks?.get(track)?.publisher;
+                Some((mid.clone(), Assigned { stream: format!("{publisher}|{track}"), track: track.to_string() }))
+            })
+            .collect();
+        let description = Description { sdp: rewrite_answer(sdp, &assigned), id };
+        self.say(sid, Response::Answer { description, tracks_by_mid }, outputs);
+        self.feed(sid, outputs);
+        self.ask_after_answer(sid, grown, now, outputs);
+    }
+}

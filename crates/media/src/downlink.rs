@@ -1,0 +1,99 @@
+//! A WebRTC track on its way to the phones of a room: Opus in as it comes, PCM out every 20 ms.
+
+use std::time::Duration;
+use trunkline_audio::opus::{self, Decoder};
+use trunkline_rtp::{Frame, JitterBuffer, JitterConfig};
+use trunkline_types::Time;
+
+/// Opus' RTP clock.
+const CLOCK: u32 = 48_000;
+/// A frame of 20 ms in its ticks.
+const FRAME_TICKS: u32 = 960;
+/// Samples of the longest packet, 120 ms at 16 kHz (RFC 6716 §2.1.4).
+const LONG: usize = 1_920;
+
+/// See the module. One serves all phones of a room: they hear the same.
+pub(crate) struct Downlink {
+    jitter: JitterBuffer,
+    decoder: Decoder,
+    rate: u32,
+    /// Frames that had to be made up in a row.
+    concealed: u32,
+    /// A packet longer than a frame, while it is played.
+    long: Box<[i16; LONG]>,
+}
+
+/// What a downlink is set to.
+#[derive(Clone, Copy, Debug)]
+pub struct Jitter {
+    /// The least delay.
+    pub min: Duration,
+    /// The greatest delay.
+    pub max: Duration,
+}
+
+impl Default for Jitter {
+    fn default() -> Self {
+        Self { min: Duration::from_millis(20), max: Duration::from_millis(200) }
+    }
+}
+
+/// Beyond this many made-up frames there is silence.
+const CONCEAL: u32 = 5;
+
+impl Downlink {
+    pub(crate) fn new(rate: u32, jitter: Jitter) -> Option<Self> {
+        let config =
+            JitterConfig { clock_rate: CLOCK, frame: Duration::from_millis(20), min: jitter.min, max: jitter.max };
+        let decoder = Decoder::new(rate).map_err(|why| tracing::error!(%why, "no Opus decoder")).ok()?;
+        Some(Self { jitter: JitterBuffer::new(config), decoder, rate, concealed: 0, long: Box::new([0; LONG]) })
+    }
+
+    /// Another source: what is left of the old one is not played.
+    pub(crate) fn reset(&mut self) {
+        self.jitter.reset();
+    }
+
+    /// A packet came.
+    pub(crate) fn push(&mut self, sequence: u16, timestamp: u32, marker: bool, payload: &[u8], now: Time) {
+        let samples = opus::packet_samples(payload, CLOCK).unwrap_or(960);
+        self.jitter.push(sequence, timestamp, marker, u32::try_from(samples).unwrap_or(960), payload, now);
+    }
+
+    /// Whether something is left to be played.
+    pub(crate) fn is_empty(&self) -> bool {
+        self.jitter.is_empty()
+    }
+
+    /// The next 20 ms; `false` for silence, which is not written.
+    pub(crate) fn next(&mut self, out: &mut [i16], now: Time) -> bool {
+        match self.jitter.pop(now) {
+            Frame::Packet { payload, offset, samples, .. } => {
+                self.concealed = 0;
+                if offset == 0 && samples <= FRAME_TICKS {
+                    return self.decoder.decode(payload, out).is_ok();
+                }
+                if offset == 0 {
+                    self.long.fill(0);
+                    if self.decoder.decode(payload, &mut self.long[..]).is_err() {
+                        return false;
+                    }
+                }
+                // The part of a long packet whose turn it is.
+                let start = offset as usize * self.rate as usize / CLOCK as usize;
+                let Some(part) = self.long.get(start..start + out.len()) else { return false };
+                out.copy_from_slice(part);
+                true
+            }
+            Frame::Lost { next } => {
+                self.concealed += 1;
+                match next {
+                    Some(next) if self.concealed == 1 => self.decoder.decode_fec(next, out).is_ok(),
+                    _ if self.concealed <= CONCEAL => self.decoder.conceal(out).is_ok(),
+                    _ => false,
+                }
+            }
+            Frame::Silence => false,
+        }
+    }
+}

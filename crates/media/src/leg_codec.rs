@@ -1,0 +1,82 @@
+//! The codec of a SIP leg, both ways, with the state it keeps.
+
+use trunkline_audio::{g711, g722};
+use trunkline_call::media::Codec;
+
+/// Samples in the longest packet: 60 ms at 16 kHz.
+pub(crate) const PACKET_SAMPLES: usize = 960;
+
+/// See the module.
+pub(crate) enum LegCodec {
+    Ulaw,
+    Alaw,
+    G722(Box<(g722::Encoder, g722::Decoder)>),
+}
+
+impl LegCodec {
+    pub(crate) fn new(codec: Codec) -> Self {
+        match codec {
+            Codec::Pcma => Self::Alaw,
+            Codec::G722 => Self::G722(Box::new((g722::Encoder::new(), g722::Decoder::new()))),
+            // Opus is not offered on this leg.
+            Codec::Pcmu | Codec::Opus => Self::Ulaw,
+        }
+    }
+
+    /// Samples per second of the PCM it takes and gives.
+    pub(crate) const fn rate(&self) -> u32 {
+        match self {
+            Self::Ulaw | Self::Alaw => 8_000,
+            Self::G722(_) => 16_000,
+        }
+    }
+
+    /// Ticks of its RTP clock in so many samples (RFC 3551 §4.5.2: G.722 counts half of them).
+    pub(crate) const fn ticks(&self, samples: usize) -> u32 {
+        match self {
+            Self::Ulaw | Self::Alaw => samples as u32,
+            Self::G722(_) => samples as u32 / 2,
+        }
+    }
+
+    /// Samples in so many ticks of its RTP clock.
+    pub(crate) const fn samples(&self, ticks: usize) -> usize {
+        match self {
+            Self::Ulaw | Self::Alaw => ticks,
+            Self::G722(_) => ticks * 2,
+        }
+    }
+
+    /// Decodes a payload, at most 60 ms of it; returns the samples.
+    pub(crate) fn decode(&mut self, payload: &[u8], pcm: &mut [i16; PACKET_SAMPLES]) -> usize {
+        let payload = &payload[..payload.len().min(PACKET_SAMPLES / 2)];
+        match self {
+            Self::Ulaw => copy(payload, pcm, g711::decode_ulaw),
+            Self::Alaw => copy(payload, pcm, g711::decode_alaw),
+            Self::G722(state) => state.1.decode(payload, pcm),
+        }
+    }
+
+    /// Encodes PCM; returns the bytes.
+    pub(crate) fn encode(&mut self, pcm: &[i16], payload: &mut [u8]) -> usize {
+        match self {
+            Self::Ulaw => pack(pcm, payload, g711::encode_ulaw),
+            Self::Alaw => pack(pcm, payload, g711::encode_alaw),
+            Self::G722(state) => state.0.encode(pcm, payload),
+        }
+    }
+}
+
+fn copy(payload: &[u8], pcm: &mut [i16], decode: impl Fn(u8) -> i16) -> usize {
+    for (slot, byte) in pcm.iter_mut().zip(payload) {
+        *slot = decode(*byte);
+    }
+    payload.len()
+}
+
+fn pack(pcm: &[i16], payload: &mut [u8], encode: impl Fn(i16) -> u8) -> usize {
+    for (slot, sample) in payload.iter_mut().zip(pcm) {
+        *slot = encode(*sample);
+    }
+    pcm.len().min(payload.len())
+}

@@ -1,0 +1,442 @@
+//! One WebRTC connection: its SDP, its ICE and DTLS, what it sends and receives.
+
+use crate::out_stream::OutStream;
+use bytes::Bytes;
+use mio::net::UdpSocket;
+use std::{
+    collections::VecDeque,
+    net::SocketAddr,
+    sync::Arc,
+    time::{Duration, Instant},
+};
+use str0m::{
+    Candidate, Event, IceConnectionState, Input, Output, Rtc, RtcConfig, RtcError,
+    change::{SdpAnswer, SdpOffer, SdpPendingOffer},
+    channel::{ChannelConfig, ChannelData, ChannelId, Reliability},
+    config::{CryptoProvider, DtlsCert},
+    media::{Direction, KeyframeRequestKind, MediaKind, Mid, Pt, Rid},
+    net::{Protocol, Receive},
+    rtp::{ExtensionValues, RtpPacket, RtpWrite, SeqNo, Ssrc},
+};
+use trunkline_call::media::peer::{Offered, PeerFact, PeerKey, PeerMedia};
+use trunkline_types::{RoomSid, TrackSid};
+
+/// Labels of the data channels every LiveKit client knows.
+const LABELS: [&str; 2] = ["_reliable", "_lossy"];
+/// Channels a client may open.
+const CHANNELS: usize = 8;
+/// A client that leaves so many reliable bytes unread is cut off.
+const RELIABLE_BACKLOG: usize = 4 * 1024 * 1024;
+/// Lossy packets beyond this are dropped, the oldest first.
+const LOSSY_BACKLOG: usize = 64 * 1024;
+/// Addresses remembered per connection.
+const ADDRESSES: usize = 16;
+/// Between two requests for a key frame.
+const KEYFRAME_EVERY: Duration = Duration::from_millis(500);
+
+/// What all connections of a process share.
+#[derive(Clone)]
+pub(crate) struct Stack {
+    provider: Arc<CryptoProvider>,
+    certificate: Option<DtlsCert>,
+}
+
+impl Stack {
+    pub(crate) fn new() -> Self {
+        let provider = Arc::new(str0m::crypto::from_feature_flags());
+        let certificate = provider.dtls_provider.generate_certificate();
+        Self { provider, certificate }
+    }
+
+    fn rtc(&self, now: Instant) -> Rtc {
+        let mut config = RtcConfig::new()
+            .set_crypto_provider(self.provider.clone())
+            .set_rtp_mode(true)
+            .set_ice_lite(true)
+            .clear_codecs()
+            .enable_opus(true, false)
+            .enable_vp8(true)
+            .enable_h264(true);
+        if let Some(certificate) = &self.certificate {
+            config = config.set_dtls_cert(certificate.clone());
+        }
+        config.build(now)
+    }
+}
+
+/// A section on which the peer receives.
+pub(crate) struct Section {
+    pub(crate) mid: Mid,
+    pub(crate) numbers: OutStream,
+    /// The publisher's payload types and the peer's, as far as they have been needed.
+    payload_types: Vec<(Pt, Option<Pt>)>,
+}
+
+/// A track that the peer publishes.
+struct Published {
+    mid: Mid,
+    track: usize,
+    /// The layer that is forwarded, once one has been seen.
+    layer: Option<Option<Rid>>,
+    keyframe_asked: Option<Instant>,
+}
+
+/// What comes out of a connection while it is driven.
+#[derive(Default)]
+pub(crate) struct Outbox {
+    pub(crate) facts: Vec<PeerFact>,
+    /// The room, its track, and the packet.
+    pub(crate) packets: Vec<(RoomSid, usize, RtpPacket)>,
+    /// Sections whose receiver wants a key frame: connection and section.
+    pub(crate) keyframes: Vec<(usize, Mid)>,
+}
+
+/// See the module.
+pub(crate) struct Peer {
+    pub(crate) key: PeerKey,
+    pub(crate) room: RoomSid,
+    rtc: Rtc,
+    pub(crate) sections: Vec<Section>,
+    published: Vec<Published>,
+    sources: Vec<(Ssrc, Mid, Option<Rid>)>,
+    channels: [Option<ChannelId>; 2],
+    backlog: [VecDeque<Bytes>; 2],
+    backlog_bytes: [usize; 2],
+    opened: usize,
+    stuck: bool,
+    pending: Option<SdpPendingOffer>,
+    /// When it wants to be driven without a packet.
+    pub(crate) due: Option<Instant>,
+    pub(crate) ufrags: Vec<String>,
+    pub(crate) addresses: Vec<SocketAddr>,
+}
+
+impl Peer {
+    pub(crate) fn new(key: PeerKey, room: RoomSid, stack: &Stack, candidates: &[SocketAddr], now: Instant) -> Self {
+        let mut rtc = stack.rtc(now);
+        for address in candidates {
+            match Candidate::host(*address, "udp") {
+                Ok(candidate) => drop(rtc.add_local_candidate(candidate)),
+                Err(why) => tracing::warn!(%address, %why, "not a candidate"),
+            }
+        }
+        Self {
+            key,
+            room,
+            rtc,
+            sections: Vec::new(),
+            published: Vec::new(),
+            sources: Vec::new(),
+            channels: [None; 2],
+            backlog: Default::default(),
+            backlog_bytes: [0; 2],
+            opened: 0,
+            stuck: false,
+            pending: None,
+            due: None,
+            ufrags: Vec::new(),
+            addresses: Vec::new(),
+        }
+    }
+
+    /// Answers the client's offer.
+    pub(crate) fn answer(&mut self, sdp: &str) -> Result<String, String> {
+        let offer = SdpOffer::from_sdp_string(sdp).map_err(|why| why.to_string())?;
+        let answer = self.rtc.sdp_api().accept_offer(offer).map_err(|why| why.to_string())?;
+        self.note_ufrag();
+        Ok(answer.to_sdp_string())
+    }
+
+    /// Makes an offer; the first one brings the data channels.
+    pub(crate) fn offer(
+        &mut self,
+        add: &[Offered],
+        remove: &[String],
+        restart_ice: bool,
+    ) -> Result<(String, Vec<(TrackSid, String)>), String> {
+        let first = self.opened == 0;
+        self.opened += usize::from(first);
+        let mut changes = self.rtc.sdp_api();
+        if first {
+            changes.add_channel(LABELS[0].to_owned());
+            changes.add_channel_with_config(ChannelConfig {
+                label: LABELS[1].to_owned(),
+                ordered: false,
+                reliability: Reliability::MaxRetransmits { retransmits: 0 },
+                ..Default::default()
+            });
+        }
+        let sections = add
+            .iter()
+            .map(|offered| {
+                let kind = match offered.media {
+                    PeerMedia::Audio => MediaKind::Audio,
+                    PeerMedia::Video => MediaKind::Video,
+                };
+                let (stream, track) = (Some(offered.stream.clone()), Some(offered.track.as_str().to_owned()));
+                let mid = changes.add_media(kind, Direction::SendOnly, stream, track, None);
+                (offered.track.clone(), mid.to_string())
+            })
+            .collect();
+        for mid in remove {
+            changes.set_direction(Mid::from(mid.as_str()), Direction::Inactive);
+        }
+        if restart_ice {
+            changes.ice_restart(true);
+        }
+        let (offer, pending) = changes.apply().ok_or("nothing to offer")?;
+        self.pending = Some(pending);
+        self.note_ufrag();
+        Ok((offer.to_sdp_string(), sections))
+    }
+
+    /// Takes the client's answer to our offer.
+    pub(crate) fn accept(&mut self, sdp: &str) -> Result<(), String> {
+        let pending = self.pending.take().ok_or("an answer to no offer")?;
+        let answer = SdpAnswer::from_sdp_string(sdp).map_err(|why| why.to_string())?;
+        self.rtc.sdp_api().accept_answer(pending, answer).map_err(|why| why.to_string())?;
+        self.note_ufrag();
+        Ok(())
+    }
+
+    fn note_ufrag(&mut self) {
+        let ufrag = self.rtc.direct_api().local_ice_credentials().ufrag;
+        if !self.ufrags.contains(&ufrag) {
+            self.ufrags.push(ufrag);
+        }
+    }
+
+    /// Remembers where it sends from; whether that is news.
+    pub(crate) fn note_address(&mut self, address: SocketAddr) -> bool {
+        if self.addresses.contains(&address) || self.addresses.len() >= ADDRESSES {
+            return false;
+        }
+        self.addresses.push(address);
+        true
+    }
+
+    /// The section of that name, made when it is new.
+    pub(crate) fn section(&mut self, mid: &str) -> usize {
+        let mid = Mid::from(mid);
+        if let Some(at) = self.sections.iter().position(|s| s.mid == mid) {
+            return at;
+        }
+        self.sections.push(Section { mid, numbers: OutStream::default(), payload_types: Vec::new() });
+        self.sections.len() - 1
+    }
+
+    /// What comes on this section belongs to that track of the room.
+    pub(crate) fn publish(&mut self, mid: &str, track: usize) {
+        let mid = Mid::from(mid);
+        self.published.retain(|p| p.mid != mid && p.track != track);
+        self.published.push(Published { mid, track, layer: None, keyframe_asked: None });
+    }
+
+    pub(crate) fn unpublish(&mut self, track: usize) {
+        self.published.retain(|p| p.track != track);
+    }
+
+    /// Asks the publisher of a video track for a key frame, not too often.
+    pub(crate) fn ask_keyframe(&mut self, track: usize, now: Instant) {
+        let Some(published) = self.published.iter_mut().find(|p| p.track == track) else { return };
+        if published.keyframe_asked.is_some_and(|at| now.duration_since(at) < KEYFRAME_EVERY) {
+            return;
+        }
+        let layer = published.layer.flatten();
+        if let Some(stream) = self.rtc.direct_api().stream_rx_by_mid(published.mid, layer) {
+            stream.request_keyframe(KeyframeRequestKind::Pli);
+            published.keyframe_asked = Some(now);
+        }
+    }
+
+    /// A datagram came for it.
+    pub(crate) fn receive(&mut self, datagram: &[u8], from: SocketAddr, to: SocketAddr, now: Instant) {
+        // What does not parse is dropped here; what parses but does not decrypt, inside.
+        if let Ok(receive) = Receive::new(Protocol::Udp, from, to, datagram)
+            && let Err(why) = self.rtc.handle_input(Input::Receive(now, receive))
+        {
+            tracing::debug!(participant = %self.key.participant, %why, "a datagram was refused");
+        }
+    }
+
+    /// Time has passed.
+    pub(crate) fn wake(&mut self, now: Instant) {
+        if let Err(why) = self.rtc.handle_input(Input::Timeout(now)) {
+            tracing::debug!(participant = %self.key.participant, %why, "a timeout went wrong");
+        }
+    }
+
+    /// Carries out what the stack wants until it wants nothing more.
+    ///
+    /// # Errors
+    /// The connection cannot go on.
+    pub(crate) fn drain(&mut self, index: usize, socket: &UdpSocket, out: &mut Outbox) -> Result<(), RtcError> {
+        self.flush(out);
+        loop {
+            match self.rtc.poll_output()? {
+                Output::Timeout(at) => {
+                    self.due = Some(at);
+                    return Ok(());
+                }
+                // What the network refuses is lost, as any datagram may be.
+                Output::Transmit(send) => drop(socket.send_to(&send.contents, send.destination)),
+                Output::Event(event) => self.event(index, event, out),
+            }
+        }
+    }
+
+    fn event(&mut self, index: usize, event: Event, out: &mut Outbox) {
+        match event {
+            Event::RtpPacket(packet) => {
+                if let Some(track) = self.track_of(&packet) {
+                    out.packets.push((self.room.clone(), track, packet));
+                }
+            }
+            Event::Connected => out.facts.push(PeerFact::Connected { peer: self.key.clone() }),
+            Event::IceConnectionStateChange(IceConnectionState::Disconnected) | Event::Closed => {
+                out.facts.push(PeerFact::Lost { peer: self.key.clone() });
+            }
+            Event::ChannelOpen(id, label) => self.channel_opened(id, &label, out),
+            Event::ChannelData(data) => self.data(data, out),
+            Event::ChannelClose(id) => {
+                for held in &mut self.channels {
+                    *held = held.filter(|open| *open != id);
+                }
+            }
+            Event::ChannelBufferedAmountLow(_) => self.flush(out),
+            Event::KeyframeRequest(request) => out.keyframes.push((index, request.mid)),
+            _ => {}
+        }
+    }
+
+    /// The track a packet belongs to; `None` for a section nobody knows or a layer not forwarded.
+    fn track_of(&mut self, packet: &RtpPacket) -> Option<usize> {
+        let ssrc = packet.header.ssrc;
+        let (mid, rid) = match self.sources.iter().find(|(held, ..)| *held == ssrc) {
+            Some((_, mid, rid)) => (*mid, *rid),
+            None => {
+                let mut api = self.rtc.direct_api();
+                let stream = api.stream_rx(&ssrc)?;
+                let (mid, rid) = (stream.mid(), stream.rid());
+                self.sources.push((ssrc, mid, rid));
+                (mid, rid)
+            }
+        };
+        let published = self.published.iter_mut().find(|p| p.mid == mid)?;
+        let layer = *published.layer.get_or_insert(rid);
+        (layer == rid).then_some(published.track)
+    }
+
+    fn channel_opened(&mut self, id: ChannelId, label: &str, out: &mut Outbox) {
+        self.opened += 1;
+        let Some(at) = LABELS.iter().position(|known| *known == label) else { return };
+        if self.opened > CHANNELS {
+            return;
+        }
+        self.channels[at] = Some(id);
+        if let Some(mut channel) = self.rtc.channel(id) {
+            channel.set_buffered_amount_low_threshold(16 * 1024);
+        }
+        out.facts.push(PeerFact::DataOpen {
+            participant: self.key.participant.clone(),
+            side: self.key.side,
+            reliable: at == 0,
+        });
+        self.flush(out);
+    }
+
+    fn data(&mut self, data: ChannelData, out: &mut Outbox) {
+        let Some(at) = self.channels.iter().position(|held| *held == Some(data.id)) else { return };
+        if data.binary {
+            out.facts.push(PeerFact::Data {
+                participant: self.key.participant.clone(),
+                reliable: at == 0,
+                payload: Bytes::from(data.data),
+            });
+        }
+    }
+
+    /// Queues a data packet for the client.
+    pub(crate) fn send_data(&mut self, reliable: bool, payload: Bytes) {
+        let at = usize::from(!reliable);
+        self.backlog_bytes[at] += payload.len();
+        self.backlog[at].push_back(payload);
+        if !reliable {
+            while self.backlog_bytes[at] > LOSSY_BACKLOG
+                && let Some(dropped) = self.backlog[at].pop_front()
+            {
+                self.backlog_bytes[at] -= dropped.len();
+            }
+        }
+    }
+
+    fn flush(&mut self, out: &mut Outbox) {
+        for at in 0..LABELS.len() {
+            let Some(id) = self.channels[at] else { continue };
+            while let Some(payload) = self.backlog[at].front() {
+                let Some(mut channel) = self.rtc.channel(id) else { break };
+                match channel.write(true, payload) {
+                    Ok(true) => {
+                        self.backlog_bytes[at] -= payload.len();
+                        self.backlog[at].pop_front();
+                    }
+                    Ok(false) | Err(_) => break,
+                }
+            }
+        }
+        if self.backlog_bytes[0] > RELIABLE_BACKLOG && !self.stuck {
+            self.stuck = true;
+            out.facts.push(PeerFact::Stuck { participant: self.key.participant.clone() });
+        }
+    }
+
+    /// Sends a packet of a track on a section. `payload_type` is the publisher's; `None` for Opus of
+    /// our own. `id` tells the source's numbers from those of another one.
+    #[expect(clippy::too_many_arguments, reason = "the fields of an RTP packet")]
+    pub(crate) fn forward(
+        &mut self,
+        section: usize,
+        id: u64,
+        video: bool,
+        payload_type: Option<Pt>,
+        sequence: u64,
+        timestamp: u32,
+        marker: bool,
+        ext_vals: ExtensionValues,
+        payload: &Arc<[u8]>,
+        now: Instant,
+    ) {
+        let Some(held) = self.sections.get_mut(section) else { return };
+        let key = payload_type.unwrap_or(Pt::from(0));
+        let mapped = match held.payload_types.iter().find(|(theirs, _)| *theirs == key) {
+            Some((_, mapped)) => *mapped,
+            None => {
+                let mapped = map_payload_type(&self.rtc, held.mid, payload_type, video);
+                held.payload_types.push((key, mapped));
+                mapped
+            }
+        };
+        let Some(pt) = mapped else { return };
+        let frame = if video { 3_000 } else { 960 };
+        let Some((sequence, timestamp)) = held.numbers.number(id, sequence, timestamp, frame) else { return };
+        let mid = held.mid;
+        if let Some(stream) = self.rtc.direct_api().stream_tx_by_mid(mid, None) {
+            let write = RtpWrite::new(pt, SeqNo::from(sequence), timestamp, now, payload.clone());
+            stream.write_rtp(write.marker(marker).ext_vals(ext_vals).nackable(video));
+        }
+    }
+}
+
+/// The payload type under which a subscriber knows a publisher's codec. All connections are made
+/// with the same codecs, but each client chooses the numbers.
+fn map_payload_type(rtc: &Rtc, mid: Mid, theirs: Option<Pt>, video: bool) -> Option<Pt> {
+    let media = rtc.media(mid)?;
+    let known = rtc.codec_config().params();
+    let remote = media.remote_pts();
+    let opus = |spec: &str0m::format::CodecSpec| spec.codec == str0m::format::Codec::Opus;
+    if !video {
+        return known.iter().find(|p| opus(&p.spec()) && remote.contains(&p.pt())).map(|p| p.pt());
+    }
+    let theirs = theirs?;
+    if remote.contains(&theirs) { Some(theirs) } else { None }
+}

@@ -1,0 +1,522 @@
+//! The WebRTC connections of a thread: plans carried out, datagrams to whom they belong, packets
+//! from track to subscribers.
+
+use crate::{
+    peer::Peer,
+    rtc_socket::stun_ufrag,
+    thread::{RTC_BUDGET, Thread},
+    track::{Origin, Subscriber, Track, level_of_dbov, level_of_pcm},
+    uplink::Uplink,
+};
+use std::{
+    cmp::Reverse,
+    io::ErrorKind,
+    net::SocketAddr,
+    panic::{AssertUnwindSafe, catch_unwind},
+};
+use str0m::rtp::{ExtensionValues, RtpPacket};
+use trunkline_call::media::{
+    MediaFact,
+    peer::{PeerFact, PeerKey, PeerMedia, PeerPlan, Side, TrackOrigin},
+};
+use trunkline_types::{ParticipantSid, RoomSid, Time, TrackSid};
+
+impl Thread {
+    pub(crate) fn peer_plan(&mut self, plan: PeerPlan, now: Time) {
+        match plan {
+            PeerPlan::Offer { peer, room, sdp, id } => {
+                let index = self.peer(&peer, &room, now);
+                let answered = self.guarded(index, |held| held.answer(&sdp));
+                self.tell(index, peer, answered, |peer, sdp| PeerFact::Answered { peer, sdp, id });
+            }
+            PeerPlan::MakeOffer { peer, room, add, remove, restart_ice } => {
+                let index = self.peer(&peer, &room, now);
+                let offered = self.guarded(index, |held| held.offer(&add, &remove, restart_ice));
+                self.tell(index, peer, offered, |peer, (sdp, sections)| PeerFact::Offered { peer, sdp, sections });
+            }
+            PeerPlan::Answer { peer, sdp } => {
+                let Some(index) = self.peer_index.get(&peer).copied() else { return };
+                if let Some(Err(why)) = self.guarded(index, |held| held.accept(&sdp)) {
+                    self.facts.push(MediaFact::Peer(PeerFact::Failed { peer, why }));
+                }
+                self.note_ufrags(index);
+            }
+            PeerPlan::Publish { room, track, origin } => self.publish(&room, track, &origin, now),
+            PeerPlan::Unpublish { room, track } => self.unpublish(&room, &track),
+            PeerPlan::MuteTrack { room, track, muted } => {
+                if let Some(track) = self.track(&room, &track) {
+                    track.muted = muted;
+                    if let Some(downlink) = &mut track.downlink {
+                        downlink.reset();
+                    }
+                }
+            }
+            PeerPlan::Subscribe { peer, mid, track } => self.subscribe(&peer, &mid, &track, now),
+            PeerPlan::Unsubscribe { peer, mid } => self.unsubscribe(&peer, &mid),
+            PeerPlan::SendData { to, reliable, payload, .. } => {
+                for participant in to {
+                    let Some(index) = self.data_peer(&participant) else { continue };
+                    if let Some(peer) = self.peers.get_mut(index) {
+                        peer.send_data(reliable, payload.clone());
+                    }
+                    self.drive(index, now);
+                }
+            }
+            PeerPlan::Close { participant } => {
+                for side in [Side::Publisher, Side::Subscriber] {
+                    let key = PeerKey { participant: participant.clone(), side };
+                    if let Some(index) = self.peer_index.get(&key).copied() {
+                        self.remove_peer(index);
+                    }
+                }
+            }
+        }
+        self.settle(now);
+    }
+
+    /// The connection, made when it is new.
+    fn peer(&mut self, key: &PeerKey, room: &RoomSid, now: Time) -> usize {
+        if let Some(index) = self.peer_index.get(key) {
+            return *index;
+        }
+        let peer = Peer::new(key.clone(), room.clone(), &self.stack, &self.candidates, self.instant(now));
+        let index = self.peers.insert(peer);
+        self.peer_index.insert(key.clone(), index);
+        self.room(room, now).peers += 1;
+        index
+    }
+
+    /// Does something to a connection; `None` if that was a fault.
+    fn guarded<T>(&mut self, index: usize, work: impl FnOnce(&mut Peer) -> T) -> Option<T> {
+        let peer = self.peers.get_mut(index)?;
+        catch_unwind(AssertUnwindSafe(|| work(peer))).ok()
+    }
+
+    fn tell<T>(
+        &mut self,
+        index: usize,
+        peer: PeerKey,
+        outcome: Option<Result<T, String>>,
+        fact: impl FnOnce(PeerKey, T) -> PeerFact,
+    ) {
+        match outcome {
+            Some(Ok(made)) => {
+                self.note_ufrags(index);
+                self.facts.push(MediaFact::Peer(fact(peer, made)));
+                self.outbox_due(index);
+            }
+            Some(Err(why)) => self.facts.push(MediaFact::Peer(PeerFact::Failed { peer, why })),
+            None => self.peer_fault(index),
+        }
+    }
+
+    fn note_ufrags(&mut self, index: usize) {
+        let Some(peer) = self.peers.get(index) else { return };
+        for ufrag in &peer.ufrags {
+            self.by_ufrag.insert(ufrag.clone(), index);
+        }
+    }
+
+    /// The connection over which data for a participant goes.
+    fn data_peer(&self, participant: &ParticipantSid) -> Option<usize> {
+        [Side::Subscriber, Side::Publisher]
+            .into_iter()
+            .find_map(|side| self.peer_index.get(&PeerKey { participant: participant.clone(), side }).copied())
+    }
+
+    fn track(&mut self, room: &RoomSid, sid: &TrackSid) -> Option<&mut Track> {
+        let room = self.rooms.get_mut(room)?;
+        room.tracks.get_mut(*room.by_sid.get(sid)?)
+    }
+
+    fn publish(&mut self, room: &RoomSid, sid: TrackSid, origin: &TrackOrigin, now: Time) {
+        let found = match origin {
+            TrackOrigin::Peer { peer, media, .. } => {
+                self.peer_index.get(peer).map(|index| Origin::Peer { peer: *index, video: *media == PeerMedia::Video })
+            }
+            TrackOrigin::Leg(leg) => self.leg_index(leg).map(Origin::Leg),
+            TrackOrigin::Builtin(participant) => Some(Origin::Builtin(participant.clone())),
+        };
+        let Some(found) = found else { return };
+        self.next_track += 1;
+        let id = self.next_track;
+        let held = self.room(room, now);
+        let index = match held.by_sid.get(&sid).copied() {
+            Some(index) => {
+                if let Some(track) = held.tracks.get_mut(index) {
+                    track.origin = found.clone();
+                    track.id = id;
+                    track.downlink = None;
+                }
+                index
+            }
+            None => {
+                let index = held.tracks.insert(Track::new(sid.clone(), found.clone(), id));
+                held.by_sid.insert(sid, index);
+                index
+            }
+        };
+        match (&found, origin) {
+            (Origin::Peer { peer, .. }, TrackOrigin::Peer { mid, .. }) => {
+                if let Some(peer) = self.peers.get_mut(*peer) {
+                    peer.publish(mid, index);
+                }
+            }
+            (Origin::Leg(leg), _) => {
+                if let Some(leg) = self.legs.get_mut(*leg) {
+                    leg.track = Some(index);
+                }
+            }
+            _ => {}
+        }
+    }
+
+    fn unpublish(&mut self, room: &RoomSid, sid: &TrackSid) {
+        let Some(held) = self.rooms.get_mut(room) else { return };
+        let Some(index) = held.by_sid.remove(sid) else { return };
+        let Some(track) = held.tracks.try_remove(index) else { return };
+        match track.origin {
+            Origin::Peer { peer, .. } => {
+                if let Some(peer) = self.peers.get_mut(peer) {
+                    peer.unpublish(index);
+                }
+            }
+            Origin::Leg(leg) => {
+                if let Some(leg) = self.legs.get_mut(leg) {
+                    leg.track = None;
+                }
+            }
+            Origin::Builtin(_) => {}
+        }
+    }
+
+    fn subscribe(&mut self, key: &PeerKey, mid: &str, sid: &TrackSid, now: Time) {
+        self.unsubscribe(key, mid);
+        let Some(index) = self.peer_index.get(key).copied() else { return };
+        let Some(peer) = self.peers.get_mut(index) else { return };
+        let section = peer.section(mid);
+        let room = peer.room.clone();
+        let quality = self.quality;
+        let (mut keyframe, instant) = (None, self.instant(now));
+        let rate = self.rooms.get(&room).map_or(8_000, |r| r.rate);
+        let leg_rate = |leg: usize| self.legs.get(leg).map_or(8_000, crate::leg::Leg::rate);
+        let origin_rate = match self.rooms.get(&room).and_then(|r| r.tracks.get(*r.by_sid.get(sid)?)) {
+            Some(track) => match track.origin {
+                Origin::Leg(leg) => leg_rate(leg),
+                _ => rate,
+            },
+            None => return,
+        };
+        if let Some(track) = self.track(&room, sid) {
+            track.subscribers.push(Subscriber { peer: index, section });
+            match track.origin {
+                Origin::Peer { peer, video: true } => keyframe = Some(peer),
+                Origin::Peer { .. } => {}
+                Origin::Leg(_) | Origin::Builtin(_) if track.uplink.is_none() => {
+                    track.uplink = Uplink::new(origin_rate, quality).map(Box::new);
+                }
+                Origin::Leg(_) | Origin::Builtin(_) => {}
+            }
+        }
+        if let Some(publisher) = keyframe
+            && let Some(track) = self.rooms.get(&room).and_then(|r| r.by_sid.get(sid)).copied()
+            && let Some(publisher) = self.peers.get_mut(publisher)
+        {
+            publisher.ask_keyframe(track, instant);
+        }
+    }
+
+    fn unsubscribe(&mut self, key: &PeerKey, mid: &str) {
+        let Some(index) = self.peer_index.get(key).copied() else { return };
+        let Some(peer) = self.peers.get_mut(index) else { return };
+        let section = peer.section(mid);
+        if let Some(held) = peer.sections.get_mut(section) {
+            held.numbers.restart();
+        }
+        let room = peer.room.clone();
+        let gone = Subscriber { peer: index, section };
+        for (_, track) in self.rooms.get_mut(&room).into_iter().flat_map(|r| &mut r.tracks) {
+            track.subscribers.retain(|held| *held != gone);
+            if track.subscribers.is_empty() {
+                track.uplink = None;
+            }
+        }
+    }
+
+    /// Takes a connection out of everything that knows it.
+    pub(crate) fn remove_peer(&mut self, index: usize) {
+        let Some(peer) = self.peers.try_remove(index) else { return };
+        self.peer_index.remove(&peer.key);
+        self.by_ufrag.retain(|_, held| *held != index);
+        self.by_address.retain(|_, held| *held != index);
+        self.due.retain(|Reverse((_, held))| *held != index);
+        if let Some(room) = self.rooms.get_mut(&peer.room) {
+            room.peers = room.peers.saturating_sub(1);
+            let mut gone = Vec::new();
+            for (at, track) in &mut room.tracks {
+                track.subscribers.retain(|s| s.peer != index);
+                if track.subscribers.is_empty() {
+                    track.uplink = None;
+                }
+                if matches!(track.origin, Origin::Peer { peer, .. } if peer == index) {
+                    gone.push((at, track.sid.clone()));
+                }
+            }
+            for (at, sid) in gone {
+                room.tracks.remove(at);
+                room.by_sid.remove(&sid);
+            }
+        }
+        self.forget_if_empty(&peer.room);
+    }
+
+    /// Reads the shared socket; whether there may be more.
+    pub(crate) fn receive_rtc(&mut self, now: Time) -> bool {
+        let mut buffer = std::mem::take(&mut self.buffer);
+        let mut more = true;
+        for _ in 0..RTC_BUDGET {
+            match self.socket.recv_from(&mut buffer) {
+                Ok((length, from)) => self.datagram(&buffer[..length], from, now),
+                Err(error) if error.kind() == ErrorKind::WouldBlock => {
+                    more = false;
+                    break;
+                }
+                Err(_) => {}
+            }
+        }
+        self.buffer = buffer;
+        self.settle(now);
+        more
+    }
+
+    fn datagram(&mut self, datagram: &[u8], from: SocketAddr, now: Time) {
+        let index = match self.by_address.get(&from) {
+            Some(index) => *index,
+            // From an address nobody knows only a binding request with one of our names counts.
+            None => {
+                let Some(index) = stun_ufrag(datagram).and_then(|ufrag| self.by_ufrag.get(ufrag)).copied() else {
+                    return;
+                };
+                index
+            }
+        };
+        // A client that reuses a port for a new connection names it in its binding request.
+        let index = match stun_ufrag(datagram).and_then(|ufrag| self.by_ufrag.get(ufrag)) {
+            Some(named) => *named,
+            None => index,
+        };
+        let instant = self.instant(now);
+        let same_family = |c: &&SocketAddr| c.is_ipv4() == from.is_ipv4();
+        let Some(to) = self.candidates.iter().find(same_family).copied() else { return };
+        let Some(peer) = self.peers.get_mut(index) else { return };
+        if peer.note_address(from) || self.by_address.get(&from) != Some(&index) {
+            self.by_address.insert(from, index);
+        }
+        if catch_unwind(AssertUnwindSafe(|| peer.receive(datagram, from, to, instant))).is_err() {
+            return self.peer_fault(index);
+        }
+        self.drive(index, now);
+    }
+
+    /// Wakes the connections whose time has come.
+    pub(crate) fn wake_peers(&mut self, now: Time) {
+        let instant = self.instant(now);
+        while let Some(Reverse((due, index))) = self.due.peek().copied()
+            && due <= instant
+        {
+            self.due.pop();
+            let Some(peer) = self.peers.get_mut(index) else { continue };
+            match peer.due {
+                Some(at) if at <= instant => {
+                    peer.due = None;
+                    if catch_unwind(AssertUnwindSafe(|| peer.wake(instant))).is_err() {
+                        self.peer_fault(index);
+                        continue;
+                    }
+                    self.drive(index, now);
+                }
+                _ => {}
+            }
+        }
+        self.settle(now);
+    }
+
+    /// Sends what a connection has to send and takes out what it has to tell.
+    pub(crate) fn drive(&mut self, index: usize, _now: Time) {
+        let Some(peer) = self.peers.get_mut(index) else { return };
+        let before = peer.due;
+        let (socket, outbox) = (&self.socket, &mut self.outbox);
+        match catch_unwind(AssertUnwindSafe(|| peer.drain(index, socket, outbox))) {
+            Err(_) => self.peer_fault(index),
+            Ok(Err(why)) => {
+                tracing::debug!(participant = %peer.key.participant, %why, "a connection has failed");
+                let key = peer.key.clone();
+                self.outbox.facts.push(PeerFact::Lost { peer: key });
+            }
+            Ok(Ok(())) => {
+                if let Some(at) = peer.due.filter(|at| before.is_none_or(|before| *at < before)) {
+                    self.due.push(Reverse((at, index)));
+                } else if let Some(at) = peer.due {
+                    // The entry for the earlier time finds nothing due and would be the last.
+                    if before != Some(at) {
+                        self.due.push(Reverse((at, index)));
+                    }
+                }
+            }
+        }
+    }
+
+    fn outbox_due(&mut self, index: usize) {
+        self.drive(index, Time::default());
+    }
+
+    /// Forwards what connections have received, until nothing is left to do.
+    pub(crate) fn settle(&mut self, now: Time) {
+        while !self.outbox.packets.is_empty() || !self.outbox.keyframes.is_empty() {
+            let mut packets = std::mem::take(&mut self.outbox.packets);
+            for (room, track, packet) in packets.drain(..) {
+                self.forward(&room, track, &packet, now);
+            }
+            if self.outbox.packets.is_empty() {
+                self.outbox.packets = packets;
+            }
+            for (index, mid) in std::mem::take(&mut self.outbox.keyframes) {
+                self.keyframe(index, mid, now);
+            }
+        }
+        for fact in self.outbox.facts.drain(..) {
+            // Of two connections the one we offer on carries the data for the client.
+            if let PeerFact::DataOpen { participant, side: Side::Publisher, .. } = &fact
+                && self.peer_index.contains_key(&PeerKey { participant: participant.clone(), side: Side::Subscriber })
+            {
+                continue;
+            }
+            self.facts.push(MediaFact::Peer(fact));
+        }
+    }
+
+    fn keyframe(&mut self, index: usize, mid: str0m::media::Mid, now: Time) {
+        let Some(peer) = self.peers.get(index) else { return };
+        let Some(section) = peer.sections.iter().position(|s| s.mid == mid) else { return };
+        let wanted = Subscriber { peer: index, section };
+        let Some(room) = self.rooms.get(&peer.room) else { return };
+        let found = room.tracks.iter().find(|(_, t)| t.subscribers.contains(&wanted));
+        if let Some((track, Track { origin: Origin::Peer { peer: publisher, .. }, .. })) = found {
+            let (publisher, instant) = (*publisher, self.instant(now));
+            if let Some(held) = self.peers.get_mut(publisher) {
+                held.ask_keyframe(track, instant);
+            }
+            self.drive(publisher, now);
+        }
+    }
+
+    /// One packet of a publisher to everybody who hears or sees it.
+    fn forward(&mut self, room: &RoomSid, index: usize, packet: &RtpPacket, now: Time) {
+        let instant = self.instant(now);
+        let Some(room) = self.rooms.get_mut(room) else { return };
+        let Some(track) = room.tracks.get_mut(index) else { return };
+        let Origin::Peer { video, .. } = track.origin else { return };
+        let header = &packet.header;
+        let ext_vals = ExtensionValues {
+            audio_level: header.ext_vals.audio_level,
+            voice_activity: header.ext_vals.voice_activity,
+            video_orientation: header.ext_vals.video_orientation,
+            ..Default::default()
+        };
+        if let Some(level) = header.ext_vals.audio_level
+            && !track.muted
+        {
+            track.note_level(level_of_dbov(level));
+        }
+        if track.is_for_phones() && !track.muted && !room.legs.is_empty() && !packet.payload.is_empty() {
+            if track.downlink.is_none() {
+                track.downlink = crate::downlink::Downlink::new(room.rate, self.jitter).map(Box::new);
+            }
+            if let Some(downlink) = &mut track.downlink {
+                downlink.push(header.sequence_number, header.timestamp, header.marker, &packet.payload, now);
+            }
+        }
+        // Listeners are driven once the packet is with all of them: the list is not held meanwhile.
+        let id = track.id;
+        for at in 0..track.subscribers.len() {
+            let Some(Subscriber { peer, section }) = track.subscribers.get(at).copied() else { continue };
+            if let Some(held) = self.peers.get_mut(peer) {
+                let (sequence, pt) = (*packet.seq_no, Some(header.payload_type));
+                let (timestamp, marker) = (header.timestamp, header.marker);
+                let payload = &packet.payload;
+                held.forward(section, id, video, pt, sequence, timestamp, marker, ext_vals.clone(), payload, instant);
+            }
+            self.touched.push(peer);
+        }
+        self.drive_touched(now);
+    }
+
+    /// What a caller has said since the last time, to everybody who hears him over WebRTC.
+    pub(crate) fn forward_leg(&mut self, index: usize, now: Time) {
+        let Some(leg) = self.legs.get_mut(index) else { return };
+        if leg.fresh.is_empty() {
+            return;
+        }
+        let found = leg.track.and_then(|at| self.rooms.get_mut(&leg.room)?.tracks.get_mut(at));
+        if let Some(track) = found
+            && !track.muted
+        {
+            track.note_level(level_of_pcm(&leg.fresh));
+            if let Some(uplink) = &mut track.uplink {
+                if leg.gap > 0 {
+                    uplink.skip(leg.gap);
+                }
+                uplink.push(&leg.fresh, |frame| self.frames.push(frame));
+            }
+        }
+        leg.gap = 0;
+        leg.fresh.clear();
+        let (room, track) = (leg.room.clone(), leg.track);
+        if let Some(track) = track {
+            self.send_frames(&room, track, now);
+        }
+    }
+
+    /// Sends encoded frames of a voice of our own to its subscribers.
+    pub(crate) fn send_frames(&mut self, room: &RoomSid, index: usize, now: Time) {
+        if self.frames.is_empty() {
+            return;
+        }
+        let instant = self.instant(now);
+        let frames = std::mem::take(&mut self.frames);
+        if let Some(track) = self.rooms.get(room).and_then(|r| r.tracks.get(index)) {
+            for frame in &frames {
+                for Subscriber { peer, section } in &track.subscribers {
+                    if let Some(held) = self.peers.get_mut(*peer) {
+                        let (sequence, timestamp, marker) = (frame.sequence, frame.timestamp, frame.marker);
+                        let ext = ExtensionValues::default();
+                        held.forward(
+                            *section,
+                            track.id,
+                            false,
+                            None,
+                            sequence,
+                            timestamp,
+                            marker,
+                            ext,
+                            &frame.payload,
+                            instant,
+                        );
+                    }
+                    self.touched.push(*peer);
+                }
+            }
+        }
+        self.frames = frames;
+        self.frames.clear();
+        self.drive_touched(now);
+    }
+
+    fn drive_touched(&mut self, now: Time) {
+        let mut touched = std::mem::take(&mut self.touched);
+        for index in touched.drain(..) {
+            self.drive(index, now);
+        }
+        self.touched = touched;
+    }
+}

@@ -1,0 +1,149 @@
+//! 20 ms of a room: everybody hears everybody but himself.
+
+use crate::{
+    room::FRAME,
+    thread::Thread,
+    track::{Origin, level_of_pcm},
+};
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use trunkline_audio::mix;
+use trunkline_call::media::{MediaFact, peer::PeerFact};
+use trunkline_types::{RoomSid, Time};
+
+/// Frames between two reports of who speaks.
+const REPORT_EVERY: u8 = 20;
+/// What is quieter does not count as speaking: about −46 dBov.
+const SPEAKING: f32 = 0.005;
+
+impl Thread {
+    pub(crate) fn tick_rooms(&mut self, now: Time) {
+        let mut due = std::mem::take(&mut self.ticking);
+        self.wheel.due(now, &mut due);
+        for sid in due.drain(..) {
+            if catch_unwind(AssertUnwindSafe(|| self.tick(&sid, now))).is_err() {
+                tracing::error!(room = %sid, "a fault while a room was mixed");
+            }
+        }
+        self.ticking = due;
+    }
+
+    fn tick(&mut self, sid: &RoomSid, now: Time) {
+        self.mix(sid, now);
+        self.encode_builtins(sid, now);
+        let Some(room) = self.rooms.get_mut(sid) else { return };
+        for at in 0..room.legs.len() {
+            let Some(leg) = room.legs.get(at).and_then(|index| self.legs.get_mut(*index)) else { continue };
+            leg.check_silence(now, &mut self.facts);
+            if let Some(until) = leg.draining
+                && (now >= until || !room.is_speaking())
+            {
+                leg.draining = None;
+                self.facts.push(MediaFact::Drained { leg: leg.key.clone() });
+            }
+        }
+        room.until_report = room.until_report.saturating_sub(1);
+        if room.until_report == 0 {
+            room.until_report = REPORT_EVERY;
+            self.report_speaking(sid);
+        }
+    }
+
+    fn mix(&mut self, sid: &RoomSid, now: Time) {
+        let Some(room) = self.rooms.get_mut(sid) else { return };
+        if room.legs.is_empty() && room.builtins.is_empty() {
+            return;
+        }
+        let length = room.frame();
+        self.heard.clear();
+        let mut voices = [0; FRAME];
+        let mut listens = false;
+        for index in &room.legs {
+            let mut frame = [0; FRAME];
+            if let Some(leg) = self.legs.get_mut(*index) {
+                leg.hear(&mut frame[..length]);
+                listens |= leg.is_started();
+            }
+            mix::add(&mut voices[..length], &frame[..length]);
+            self.heard.push(frame);
+        }
+        let mut said = [0; FRAME];
+        let mut spoken = room.legs.len() > 1;
+        for (_, track) in &mut room.tracks {
+            // Nothing is taken out before somebody listens: the first word is kept.
+            if listens
+                && !track.muted
+                && let Some(downlink) = &mut track.downlink
+            {
+                let mut frame = [0; FRAME];
+                if downlink.next(&mut frame[..length], now) {
+                    mix::add(&mut said[..length], &frame[..length]);
+                    spoken = true;
+                }
+            }
+        }
+        let mut wire = [0; FRAME];
+        mix::add(&mut wire[..length], &said[..length]);
+        mix::add(&mut wire[..length], &voices[..length]);
+        self.spoken_builtins.clear();
+        for (participant, member) in &mut room.builtins {
+            let heard_over_webrtc = room.tracks.iter().any(|(_, t)| {
+                !t.subscribers.is_empty() && matches!(&t.origin, Origin::Builtin(held) if held == participant)
+            });
+            member.hear(&wire[..length]);
+            spoken |= member.has_voice();
+            let mut frame = [0; FRAME];
+            member.speak(listens || heard_over_webrtc, &mut frame[..length]);
+            mix::add(&mut said[..length], &frame[..length]);
+            if heard_over_webrtc {
+                self.spoken_builtins.push((participant.clone(), frame));
+            }
+        }
+        for (at, index) in room.legs.iter().enumerate() {
+            let mut mixed = said;
+            for (other, frame) in self.heard.iter().enumerate() {
+                if other != at {
+                    mix::add(&mut mixed[..length], &frame[..length]);
+                }
+            }
+            if let Some(leg) = self.legs.get_mut(*index) {
+                leg.say(&mixed[..length], spoken, now, &mut self.buffer);
+            }
+        }
+    }
+
+    /// What built-in participants said, to those who hear them over WebRTC.
+    fn encode_builtins(&mut self, sid: &RoomSid, now: Time) {
+        let spoken = std::mem::take(&mut self.spoken_builtins);
+        for (participant, frame) in &spoken {
+            let Some(room) = self.rooms.get_mut(sid) else { break };
+            let length = room.frame();
+            let own = |origin: &Origin| matches!(origin, Origin::Builtin(held) if held == participant);
+            let Some((index, track)) = room.tracks.iter_mut().find(|(_, t)| own(&t.origin)) else { continue };
+            track.note_level(level_of_pcm(&frame[..length]));
+            if let Some(uplink) = &mut track.uplink {
+                uplink.push(&frame[..length], |frame| self.frames.push(frame));
+            }
+            self.send_frames(sid, index, now);
+        }
+        self.spoken_builtins = spoken;
+    }
+
+    fn report_speaking(&mut self, sid: &RoomSid) {
+        let Some(room) = self.rooms.get_mut(sid) else { return };
+        if room.peers == 0 {
+            return;
+        }
+        let mut levels: Vec<_> = room
+            .tracks
+            .iter_mut()
+            .map(|(_, track)| (track.sid.clone(), std::mem::take(&mut track.level)))
+            .filter(|(_, level)| *level > SPEAKING)
+            .collect();
+        levels.sort_by(|a, b| b.1.total_cmp(&a.1));
+        let spoke = !levels.is_empty();
+        if spoke || room.spoke {
+            self.facts.push(MediaFact::Peer(PeerFact::Speaking { room: sid.clone(), levels }));
+        }
+        room.spoke = spoke;
+    }
+}

@@ -1,0 +1,69 @@
+//! A track of a room: where it comes from and where it goes.
+
+use crate::{downlink::Downlink, uplink::Uplink};
+use trunkline_types::{ParticipantSid, TrackSid};
+
+/// Where its media comes from, by the indexes of its thread.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Origin {
+    /// A section of a WebRTC connection.
+    Peer {
+        peer: usize,
+        video: bool,
+    },
+    /// The caller's voice.
+    Leg(usize),
+    Builtin(ParticipantSid),
+}
+
+/// A section of a subscriber's connection.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Subscriber {
+    pub(crate) peer: usize,
+    pub(crate) section: usize,
+}
+
+/// See the module.
+pub(crate) struct Track {
+    pub(crate) sid: TrackSid,
+    pub(crate) origin: Origin,
+    pub(crate) muted: bool,
+    pub(crate) subscribers: Vec<Subscriber>,
+    /// Of a voice of our own, while somebody listens over WebRTC.
+    pub(crate) uplink: Option<Box<Uplink>>,
+    /// Of a WebRTC audio track, while there are phones.
+    pub(crate) downlink: Option<Box<Downlink>>,
+    /// How loud it is: 0 to 1, the peak since the last report.
+    pub(crate) level: f32,
+    /// Tells its numbers from those of other tracks, and from its own of before a new origin.
+    pub(crate) id: u64,
+}
+
+impl Track {
+    pub(crate) fn new(sid: TrackSid, origin: Origin, id: u64) -> Self {
+        Self { sid, origin, muted: false, subscribers: Vec::new(), uplink: None, downlink: None, level: 0.0, id }
+    }
+
+    /// Whether the phones of the room hear it through a downlink.
+    pub(crate) fn is_for_phones(&self) -> bool {
+        matches!(self.origin, Origin::Peer { video: false, .. })
+    }
+
+    pub(crate) fn note_level(&mut self, level: f32) {
+        self.level = self.level.max(level);
+    }
+}
+
+/// The level an RFC 6464 extension names: −127 to 0 dBov.
+pub(crate) fn level_of_dbov(dbov: i8) -> f32 {
+    if dbov <= -90 { 0.0 } else { 10f32.powf(f32::from(dbov) / 20.0).clamp(0.0, 1.0) }
+}
+
+/// The level of PCM.
+pub(crate) fn level_of_pcm(pcm: &[i16]) -> f32 {
+    if pcm.is_empty() {
+        return 0.0;
+    }
+    let energy: f32 = pcm.iter().map(|s| f32::from(*s) * f32::from(*s)).sum();
+    (energy / pcm.len() as f32).sqrt() / 32_768.0
+}

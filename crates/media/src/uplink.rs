@@ -1,0 +1,115 @@
+//! A voice of our own on its way to WebRTC subscribers: PCM in, Opus frames of 20 ms out.
+
+use std::sync::Arc;
+use trunkline_audio::{
+    gate::Gate,
+    opus::{Encoder, EncoderConfig},
+};
+
+/// Opus' RTP clock ticks in a frame of 20 ms (RFC 7587 §4.1).
+const TICKS: u32 = 960;
+/// The largest frame we make.
+const FRAME_BYTES: usize = 400;
+/// Samples of 20 ms at 16 kHz, the most there are.
+const SAMPLES: usize = 320;
+
+/// How voices are encoded.
+#[derive(Clone, Copy, Debug)]
+pub struct Quality {
+    /// libopus' complexity, 0 to 10.
+    pub complexity: u8,
+    /// Bits per second of an 8 kHz voice.
+    pub narrowband: u32,
+    /// Bits per second of a 16 kHz voice.
+    pub wideband: u32,
+}
+
+impl Default for Quality {
+    /// The sweet spot of quality and cost: complexity 1 at the caller's own bandwidth.
+    fn default() -> Self {
+        Self { complexity: 1, narrowband: 24_000, wideband: 32_000 }
+    }
+}
+
+/// A frame that is ready to be sent.
+pub(crate) struct Frame {
+    pub(crate) sequence: u64,
+    pub(crate) timestamp: u32,
+    pub(crate) marker: bool,
+    pub(crate) payload: Arc<[u8]>,
+}
+
+/// See the module.
+pub(crate) struct Uplink {
+    encoder: Encoder,
+    gate: Gate,
+    samples: usize,
+    pending: [i16; SAMPLES],
+    filled: usize,
+    sequence: u64,
+    timestamp: u32,
+    /// The next frame begins a talkspurt.
+    marker: bool,
+    /// Silence as it was encoded the last time: what is silent is not encoded twice.
+    silence: Option<Arc<[u8]>>,
+}
+
+impl Uplink {
+    /// An encoder for PCM at `rate` Hz, 8,000 or 16,000.
+    pub(crate) fn new(rate: u32, quality: Quality) -> Option<Self> {
+        let bitrate = if rate > 8_000 { quality.wideband } else { quality.narrowband };
+        let config = EncoderConfig { rate, bitrate, complexity: quality.complexity, ..EncoderConfig::default() };
+        let encoder = Encoder::new(config).map_err(|why| tracing::error!(%why, "no Opus encoder")).ok()?;
+        Some(Self {
+            encoder,
+            gate: Gate::new(rate),
+            samples: usize::try_from(rate / 50).ok()?.min(SAMPLES),
+            pending: [0; SAMPLES],
+            filled: 0,
+            sequence: 0,
+            timestamp: 0,
+            marker: true,
+            silence: None,
+        })
+    }
+
+    /// Something is missing: `samples` that nobody will deliver.
+    pub(crate) fn skip(&mut self, samples: u32) {
+        self.filled = 0;
+        self.timestamp = self.timestamp.wrapping_add(samples.wrapping_mul(TICKS) / self.samples as u32);
+        self.marker = true;
+    }
+
+    /// Takes PCM and hands out each frame that is full.
+    pub(crate) fn push(&mut self, mut pcm: &[i16], mut ready: impl FnMut(Frame)) {
+        while !pcm.is_empty() {
+            let take = (self.samples - self.filled).min(pcm.len());
+            let (now, later) = pcm.split_at(take);
+            self.pending[self.filled..self.filled + take].copy_from_slice(now);
+            self.filled += take;
+            pcm = later;
+            if self.filled == self.samples {
+                self.filled = 0;
+                if let Some(payload) = self.encode() {
+                    ready(Frame { sequence: self.sequence, timestamp: self.timestamp, marker: self.marker, payload });
+                    self.marker = false;
+                }
+                self.sequence += 1;
+                self.timestamp = self.timestamp.wrapping_add(TICKS);
+            }
+        }
+    }
+
+    fn encode(&mut self) -> Option<Arc<[u8]>> {
+        let frame = &self.pending[..self.samples];
+        let silent = self.gate.is_silent(frame);
+        if silent && let Some(known) = &self.silence {
+            return Some(known.clone());
+        }
+        let mut bytes = [0; FRAME_BYTES];
+        let length = self.encoder.encode(frame, &mut bytes).ok()?;
+        let payload: Arc<[u8]> = Arc::from(bytes.get(..length)?);
+        self.silence = silent.then(|| payload.clone());
+        Some(payload)
+    }
+}

@@ -1,0 +1,101 @@
+//! Twenty slots of one millisecond: what is in a slot ticks every 20 ms, and rooms that began at
+//! different times tick at different times.
+
+use trunkline_types::Time;
+
+const SLOTS: usize = 20;
+const MILLI: u64 = 1_000_000;
+/// A thread that fell behind by more than this begins anew instead of catching up.
+const BEHIND: u64 = 200;
+
+/// See the module.
+pub(crate) struct Wheel<T> {
+    slots: [Vec<T>; SLOTS],
+    /// The last millisecond that was served.
+    served: u64,
+}
+
+impl<T> Default for Wheel<T> {
+    fn default() -> Self {
+        Self { slots: std::array::from_fn(|_| Vec::new()), served: 0 }
+    }
+}
+
+impl<T: Clone + PartialEq> Wheel<T> {
+    /// Ticks for the first time 20 ms from now.
+    pub(crate) fn add(&mut self, what: T, now: Time) {
+        if self.is_empty() {
+            self.served = now.nanos / MILLI;
+        }
+        self.slots[slot(now.nanos / MILLI)].push(what);
+    }
+
+    pub(crate) fn remove(&mut self, what: &T) {
+        for slot in &mut self.slots {
+            slot.retain(|held| held != what);
+        }
+    }
+
+    fn is_empty(&self) -> bool {
+        self.slots.iter().all(Vec::is_empty)
+    }
+
+    /// When the next slot with something in it comes.
+    pub(crate) fn next(&self, now: Time) -> Option<Time> {
+        let ahead = (1..=SLOTS as u64).find(|n| !self.slots[slot(self.served + n)].is_empty())?;
+        let at = (self.served + ahead) * MILLI;
+        Some(Time { nanos: at, ..now })
+    }
+
+    /// What is due by now, each once for each of its times, in order.
+    pub(crate) fn due(&mut self, now: Time, out: &mut Vec<T>) {
+        let until = now.nanos / MILLI;
+        if until.saturating_sub(self.served) > BEHIND {
+            self.served = until - SLOTS as u64;
+        }
+        while self.served < until {
+            self.served += 1;
+            out.extend_from_slice(&self.slots[slot(self.served)]);
+        }
+    }
+}
+
+fn slot(milli: u64) -> usize {
+    usize::try_from(milli % SLOTS as u64).unwrap_or(0)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn at(milli: u64) -> Time {
+        Time::new(milli * MILLI, 0)
+    }
+
+    #[test]
+    fn each_ticks_fifty_times_a_second() {
+        let mut wheel = Wheel::default();
+        let mut out = Vec::new();
+        wheel.add("a", at(103));
+        wheel.due(at(111), &mut out);
+        wheel.add("b", at(111));
+        let mut now = at(111);
+        while now <= at(1_111) {
+            wheel.due(now, &mut out);
+            now = wheel.next(now).unwrap_or(at(2_000));
+        }
+        assert_eq!(out.iter().filter(|t| **t == "a").count(), 50);
+        assert_eq!(out.iter().filter(|t| **t == "b").count(), 50);
+    }
+
+    #[test]
+    fn a_thread_far_behind_begins_anew() {
+        let mut wheel = Wheel::default();
+        wheel.add("a", at(0));
+        let mut out = Vec::new();
+        wheel.due(at(60_000), &mut out);
+        assert_eq!(out, ["a"]);
+        wheel.remove(&"a");
+        assert_eq!(wheel.next(at(60_000)), None);
+    }
+}

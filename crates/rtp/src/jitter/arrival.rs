@@ -1,0 +1,138 @@
+//! How late packets come, measured against the fastest of the last seconds.
+
+/// Width of a bucket, ms.
+const BUCKET_MS: i64 = 5;
+/// 400 ms.
+const BUCKETS: usize = 80;
+/// The share of packets that shall arrive before their turn.
+const PERCENTILE: f32 = 0.96;
+/// Weight that is left of a packet after the next: a mean memory of 500 packets, 10 s of 20 ms.
+const FORGET: f32 = 0.998;
+/// Half the time after which the fastest packet no longer counts, so that a drifting clock or a
+/// longer route does not look like jitter for ever.
+const WINDOW_MS: i64 = 5_000;
+
+/// What a packet's arrival tells.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Arrival {
+    /// When it would have come with the delay of the fastest packet; in samples of the local clock.
+    pub(super) ideal: i64,
+}
+
+/// All times are samples of the RTP clock.
+#[derive(Clone, Debug)]
+pub(super) struct ArrivalDelays {
+    per_ms: i64,
+    /// A packet later than this is no jitter: the sender's timestamps no longer follow its clock.
+    limit: i64,
+    buckets: [f32; BUCKETS],
+    /// The least `arrival - timestamp` of the window before and of the current one.
+    fastest: Option<(i64, i64)>,
+    window_began: i64,
+}
+
+impl ArrivalDelays {
+    pub(super) fn new(clock_rate: u32, limit: i64) -> Self {
+        let per_ms = (i64::from(clock_rate) / 1_000).max(1);
+        Self { per_ms, limit, buckets: [0.0; BUCKETS], fastest: None, window_began: 0 }
+    }
+
+    /// Other timestamps from now on; what is known of the network stays.
+    pub(super) fn forget_source(&mut self) {
+        self.fastest = None;
+    }
+
+    /// Takes note of a packet.
+    pub(super) fn packet(&mut self, timestamp: i64, arrival: i64) -> Arrival {
+        let transit = arrival.saturating_sub(timestamp);
+        let Some((before, current)) = self.fastest else {
+            return self.begin(transit, arrival);
+        };
+        if transit.saturating_sub(before.min(current)) > self.limit {
+            return self.begin(transit, arrival);
+        }
+        let window = WINDOW_MS.saturating_mul(self.per_ms);
+        let (before, current) = if arrival.saturating_sub(self.window_began) >= window {
+            self.window_began = arrival;
+            (current, transit)
+        } else {
+            (before, current.min(transit))
+        };
+        self.fastest = Some((before, current));
+        let base = before.min(current);
+        self.note(transit.saturating_sub(base));
+        Arrival { ideal: base.saturating_add(timestamp) }
+    }
+
+    fn begin(&mut self, transit: i64, arrival: i64) -> Arrival {
+        self.fastest = Some((transit, transit));
+        self.window_began = arrival;
+        self.note(0);
+        Arrival { ideal: arrival }
+    }
+
+    fn note(&mut self, delay: i64) {
+        for bucket in &mut self.buckets {
+            *bucket *= FORGET;
+        }
+        let width = BUCKET_MS.saturating_mul(self.per_ms);
+        let index = usize::try_from(delay / width).unwrap_or(0).min(BUCKETS - 1);
+        if let Some(bucket) = self.buckets.get_mut(index) {
+            *bucket += 1.0;
+        }
+    }
+
+    /// The delay within which nearly all packets come.
+    pub(super) fn percentile(&self) -> i64 {
+        let total: f32 = self.buckets.iter().sum();
+        let (mut seen, mut edge) = (0.0, 0_i64);
+        for bucket in &self.buckets {
+            edge = edge.saturating_add(BUCKET_MS);
+            seen += bucket;
+            if seen >= total * PERCENTILE {
+                break;
+            }
+        }
+        edge.saturating_mul(self.per_ms)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_percentile_follows_the_network_and_forgets_it() {
+        let mut delays = ArrivalDelays::new(8_000, 3_200);
+        let late = |n: i64| if n % 4 == 0 { 60 * 8 } else { 0 };
+        for n in 0..500 {
+            delays.packet(n * 160, n * 160 + late(n));
+        }
+        assert_eq!(delays.percentile() / 8, 65);
+        for n in 500..3_000 {
+            delays.packet(n * 160, n * 160);
+        }
+        assert_eq!(delays.percentile() / 8, 5);
+    }
+
+    #[test]
+    fn a_longer_route_counts_as_jitter_only_until_the_windows_have_passed() {
+        let mut delays = ArrivalDelays::new(8_000, 3_200);
+        delays.packet(0, 0);
+        let moved = 100 * 8;
+        assert_eq!(delays.packet(160, 160 + moved).ideal, 160);
+        let mut last = Arrival { ideal: 0 };
+        for n in 2..600 {
+            last = delays.packet(n * 160, n * 160 + moved);
+        }
+        assert_eq!(last.ideal, 599 * 160 + moved);
+    }
+
+    #[test]
+    fn timestamps_that_fell_behind_the_clock_begin_anew() {
+        let mut delays = ArrivalDelays::new(8_000, 3_200);
+        delays.packet(0, 0);
+        assert_eq!(delays.packet(160, 80_000).ideal, 80_000);
+        assert_eq!(delays.percentile() / 8, 5);
+    }
+}

@@ -1,0 +1,101 @@
+//! The signalling connection of a headless participant: protobuf over a WebSocket.
+
+use base64::{Engine as _, engine::general_purpose::URL_SAFE};
+use futures_util::{SinkExt, StreamExt};
+use livekit_protocol::{
+    AddTrackRequest, ClientInfo, ConnectionSettings, JoinRequest, Ping, SessionDescription, SignalRequest,
+    SignalResponse, TrackSource, TrackType, WrappedJoinRequest, client_info::Sdk, signal_request, signal_response,
+};
+use prost::Message as _;
+use tokio::net::TcpStream;
+use tokio_tungstenite::{
+    MaybeTlsStream, WebSocketStream, connect_async,
+    tungstenite::{Message, client::IntoClientRequest},
+};
+
+/// Why a headless participant could not join or go on.
+#[derive(Debug, thiserror::Error)]
+#[expect(missing_docs, reason = "the texts say it")]
+pub enum Error {
+    #[error("the server cannot be reached: {0}")]
+    Unreachable(String),
+    #[error("the server refuses: {0}")]
+    Refused(String),
+    #[error("no socket: {0}")]
+    Socket(#[from] std::io::Error),
+    #[error("WebRTC: {0}")]
+    WebRtc(String),
+    #[error("the server ended the session")]
+    Ended,
+}
+
+/// See the module.
+pub(crate) struct Signal {
+    socket: WebSocketStream<MaybeTlsStream<TcpStream>>,
+}
+
+/// The id under which our track is announced and offered.
+pub(crate) const CID: &str = "headless";
+
+impl Signal {
+    /// Opens the connection with the first offer inside.
+    pub(crate) async fn open(url: &str, token: &str, offer: String, publishes: bool) -> Result<Self, Error> {
+        let track = AddTrackRequest {
+            cid: CID.into(),
+            name: "speech".into(),
+            r#type: TrackType::Audio.into(),
+            source: TrackSource::Microphone.into(),
+            disable_red: true,
+            ..Default::default()
+        };
+        let request = JoinRequest {
+            client_info: Some(ClientInfo { sdk: Sdk::Rust.into(), protocol: 17, ..Default::default() }),
+            connection_settings: Some(ConnectionSettings { auto_subscribe: true, ..Default::default() }),
+            add_track_requests: if publishes { vec![track] } else { Vec::new() },
+            publisher_offer: Some(description("offer", offer)),
+            ..Default::default()
+        };
+        let wrapped = WrappedJoinRequest { join_request: request.encode_to_vec(), ..Default::default() };
+        let encoded = URL_SAFE.encode(wrapped.encode_to_vec()).replace('=', "%3D");
+        let url = format!("{}/rtc/v1?join_request={encoded}", url.trim_end_matches('/'));
+        let mut request = url.into_client_request().map_err(|why| Error::Unreachable(why.to_string()))?;
+        let bearer = format!("Bearer {token}").parse().map_err(|_| Error::Refused("the token is not text".into()))?;
+        request.headers_mut().insert("Authorization", bearer);
+        let (socket, _) = connect_async(request).await.map_err(|why| Error::Refused(why.to_string()))?;
+        Ok(Self { socket })
+    }
+
+    /// The server's next message.
+    pub(crate) async fn next(&mut self) -> Result<signal_response::Message, Error> {
+        loop {
+            let message = self.socket.next().await.ok_or(Error::Ended)?.map_err(|_| Error::Ended)?;
+            if let Message::Binary(bytes) = message
+                && let Ok(SignalResponse { message: Some(message) }) = SignalResponse::decode(bytes)
+            {
+                return Ok(message);
+            }
+        }
+    }
+
+    pub(crate) async fn offer(&mut self, sdp: String) -> Result<(), Error> {
+        self.send(signal_request::Message::Offer(description("offer", sdp))).await
+    }
+
+    pub(crate) async fn ping(&mut self) -> Result<(), Error> {
+        self.send(signal_request::Message::PingReq(Ping::default())).await
+    }
+
+    pub(crate) async fn leave(&mut self) -> Result<(), Error> {
+        let leave = livekit_protocol::LeaveRequest { reason: 1, ..Default::default() };
+        self.send(signal_request::Message::Leave(leave)).await
+    }
+
+    async fn send(&mut self, message: signal_request::Message) -> Result<(), Error> {
+        let bytes = SignalRequest { message: Some(message) }.encode_to_vec();
+        self.socket.send(Message::Binary(bytes.into())).await.map_err(|_| Error::Ended)
+    }
+}
+
+fn description(kind: &str, sdp: String) -> SessionDescription {
+    SessionDescription { r#type: kind.into(), sdp, ..Default::default() }
+}
