@@ -58,9 +58,7 @@ pub(crate) fn build(facts: &mut Facts, carrier: Carrier, send: Result<(), &str>,
                 Delivery::NotSent { why: format!("longer than a header line of {} bytes", limits::SIP_HEADER_BYTES) }
             }
             (Ok(()), Cow::Borrowed(_)) => Delivery::Sent,
-            (Ok(()), Cow::Owned(_)) => {
-                Delivery::Changed { how: how_cleaned(&held.value) }
-            }
+            (Ok(()), Cow::Owned(_)) => Delivery::Changed { how: how_cleaned(&held.value) },
         };
         let sent = !matches!(delivery, Delivery::NotSent { .. });
         if sent {

@@ -55,8 +55,12 @@ pub struct LegMedia {
     pub codec: Codec,
     /// Its payload type.
     pub payload_type: u8,
-    /// Payload type of `telephone-event/8000`, if negotiated.
+    /// Payload type of `telephone-event`, if negotiated.
     pub telephone_event: Option<u8>,
+    /// The clock of `telephone-event`, Hz.
+    pub telephone_event_clock: u32,
+    /// The keys of SRTP (RFC 4568); `None` for plain RTP.
+    pub crypto: Option<trunkline_sdp::Crypto>,
     /// What we put into one packet: 10 to 60 ms.
     pub ptime: Duration,
     /// Directions.

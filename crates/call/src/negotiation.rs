@@ -5,7 +5,7 @@ use crate::{
     media::{Codec, Flowing, LegMedia},
 };
 use std::time::Duration;
-use trunkline_sdp::{AudioCodec, Direction, Error, Local, Negotiated, Session};
+use trunkline_sdp::{AudioCodec, Direction, Error, Local, Negotiated, Security, Session};
 
 /// Where offer and answer stand.
 #[derive(Clone, Debug)]
@@ -34,8 +34,12 @@ pub(crate) struct Unusable {
 
 impl From<Error> for Unusable {
     fn from(error: Error) -> Self {
-        let status = if matches!(error, Error::NoCommonCodec { .. }) { 488 } else { 400 };
-        Self { status, reason: if status == 488 { "Not Acceptable Here".into() } else { format!("Bad SDP: {error}") } }
+        let reason = match error.status() {
+            488 => "Not Acceptable Here".into(),
+            413 => "Request Entity Too Large".into(),
+            _ => format!("Bad SDP: {error}"),
+        };
+        Self { status: error.status(), reason }
     }
 }
 
@@ -52,7 +56,7 @@ impl Negotiation {
     pub(crate) fn begin(setup: &Setup) -> Result<Self, Unusable> {
         let Some(bytes) = &setup.invite.offer else { return Ok(Self::OfferOwed) };
         let offer = Session::parse(bytes)?;
-        trunkline_sdp::answer(&offer, &local(setup, 1, 1))?;
+        trunkline_sdp::answer_with(&offer, &local(setup, 1, 1), &setup.security)?;
         Ok(Self::OfferReceived(Box::new(offer)))
     }
 
@@ -65,9 +69,9 @@ impl Negotiation {
             Self::OfferReceived(_) | Self::OfferOwed => local(setup, port, 1),
         };
         match self {
-            Self::OfferReceived(offer) => answer(&offer, local),
+            Self::OfferReceived(offer) => answer(&offer, local, &setup.security),
             Self::OfferOwed | Self::AnswerAwaited { .. } | Self::Settled(_) => {
-                let offer = trunkline_sdp::offer(&local);
+                let offer = trunkline_sdp::offer_with(&local, &setup.security);
                 let sdp = offer.print();
                 Ok(Step { next: Self::AnswerAwaited { offer: Box::new(offer), local }, sdp, media: None })
             }
@@ -75,18 +79,18 @@ impl Negotiation {
     }
 
     /// Answers a new offer in the middle of a call; `Err` leaves everything as it was.
-    pub(crate) fn reoffered(&self, offer: &[u8]) -> Result<Step, Unusable> {
+    pub(crate) fn reoffered(&self, offer: &[u8], security: &Security) -> Result<Step, Unusable> {
         let (Self::Settled(local) | Self::AnswerAwaited { local, .. }) = self else {
             return Err(Unusable { status: 491, reason: "Request Pending".into() });
         };
         let local = Local { version: local.version.saturating_add(1), ..local.clone() };
-        answer(&Session::parse(offer)?, local)
+        answer(&Session::parse(offer)?, local, security)
     }
 
     /// Takes the answer to an offer of ours.
-    pub(crate) fn answered(&self, answer: &[u8]) -> Result<Option<(Self, LegMedia)>, Unusable> {
+    pub(crate) fn answered(&self, answer: &[u8], security: &Security) -> Result<Option<(Self, LegMedia)>, Unusable> {
         let Self::AnswerAwaited { offer, local } = self else { return Ok(None) };
-        let negotiated = trunkline_sdp::accept_answer(offer, &Session::parse(answer)?, local)?;
+        let negotiated = trunkline_sdp::accept_answer_with(offer, &Session::parse(answer)?, local, security)?;
         Ok(Some((Self::Settled(local.clone()), leg_media(&negotiated))))
     }
 
@@ -96,8 +100,8 @@ impl Negotiation {
     }
 }
 
-fn answer(offer: &Session, local: Local) -> Result<Step, Unusable> {
-    let (session, negotiated) = trunkline_sdp::answer(offer, &local)?;
+fn answer(offer: &Session, local: Local, security: &Security) -> Result<Step, Unusable> {
+    let (session, negotiated) = trunkline_sdp::answer_with(offer, &local, security)?;
     Ok(Step { sdp: session.print(), media: Some(leg_media(&negotiated)), next: Negotiation::Settled(local) })
 }
 
@@ -121,9 +125,12 @@ fn leg_media(negotiated: &Negotiated) -> LegMedia {
             AudioCodec::Pcmu => Codec::Pcmu,
             AudioCodec::Pcma => Codec::Pcma,
             AudioCodec::G722 => Codec::G722,
+            AudioCodec::Opus => Codec::Opus,
         },
         payload_type: negotiated.payload_type,
         telephone_event: negotiated.telephone_event,
+        telephone_event_clock: negotiated.telephone_event_rate,
+        crypto: negotiated.crypto.clone(),
         ptime: Duration::from_millis(negotiated.ptime_ms.into()),
         flowing: Flowing {
             send: negotiated.direction.sends() && negotiated.remote.is_some(),

@@ -2,7 +2,7 @@
 
 use serde_json::Value;
 use std::{collections::BTreeMap, net::IpAddr, net::SocketAddr, time::Duration};
-use trunkline_sdp::AudioCodec;
+use trunkline_sdp::{AudioCodec, Security};
 use trunkline_types::{
     CallId, RuleId, TrunkId,
     policy::{AnswerPolicy, IncludeHeaders},
@@ -79,6 +79,8 @@ pub struct Setup {
     pub drain: Duration,
     /// Codecs, the preferred one first.
     pub codecs: Vec<AudioCodec>,
+    /// Whether media is encrypted, and our keys.
+    pub security: Security,
     /// The address the RTP socket is bound to.
     pub media_local: IpAddr,
     /// The address the SDP names.

@@ -8,8 +8,11 @@ use crate::{
 };
 use trunkline_call::{Call, Invite, Setup};
 use trunkline_room::RoomSettings;
-use trunkline_routing::{CallFacts, Dispatch, Outcome, record::RoomConfig};
-use trunkline_sdp::AudioCodec;
+use trunkline_routing::{
+    CallFacts, Dispatch, Outcome,
+    record::{MediaEncryption, RoomConfig},
+};
+use trunkline_sdp::{AudioCodec, Encryption, KeyMaterial, Security};
 use trunkline_sip::{
     InviteId, Message, Verdict,
     flow::{Flow, Received},
@@ -130,6 +133,11 @@ impl Exchange {
         let options = dispatch.options;
         let media_timeout = dispatch.media.media_timeout.filter(|t| !t.is_zero());
         let codecs = codecs(&dispatch.media);
+        let security = match dispatch.media.encryption.unwrap_or_default() {
+            MediaEncryption::SipMediaEncryptDisable => Security::OFF,
+            MediaEncryption::SipMediaEncryptAllow => self.security(Encryption::Allow),
+            MediaEncryption::SipMediaEncryptRequire => self.security(Encryption::Require),
+        };
         let local = flow.local.ip();
         Setup {
             call_id: id,
@@ -164,11 +172,19 @@ impl Exchange {
             headers_on_200_to_bye: options.headers_on_200_to_bye.unwrap_or(false),
             drain: std::time::Duration::from_millis(options.drain_ms.unwrap_or(0).into()),
             codecs,
+            security,
             media_local: local,
             media_advertised: self.config.media_advertised.filter(|a| a.is_ipv4() == local.is_ipv4()).unwrap_or(local),
             sdp_session_id: self.random.u64() >> 12,
             explanation,
         }
+    }
+}
+
+impl Exchange {
+    /// A policy with keys that are nobody else's.
+    fn security(&mut self, encryption: Encryption) -> Security {
+        Security::new(encryption, KeyMaterial::new(self.random.bytes()))
     }
 }
 
@@ -183,9 +199,15 @@ fn room_settings(config: Option<&RoomConfig>) -> RoomSettings {
     }
 }
 
-/// The codecs of a call: μ-law, then A-law, unless the trunk or rule lists its own.
+/// The codecs of a call, as LiveKit prefers them when it offers, unless the trunk or rule lists its
+/// own. An offer's own order counts when there is one (RFC 3264 §6.1).
 fn codecs(media: &trunkline_routing::record::MediaConfig) -> Vec<AudioCodec> {
-    let all = [("PCMU", AudioCodec::Pcmu), ("PCMA", AudioCodec::Pcma)];
+    let all = [
+        ("G722", AudioCodec::G722),
+        ("PCMU", AudioCodec::Pcmu),
+        ("PCMA", AudioCodec::Pcma),
+        ("opus", AudioCodec::Opus),
+    ];
     let listed: Vec<_> = media
         .codecs
         .iter()

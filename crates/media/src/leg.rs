@@ -14,8 +14,12 @@ use std::{
 use trunkline_audio::{noise::ComfortNoise, plc::Concealer, resample::Resampler};
 use trunkline_call::media::{LegKey, LegMedia, LegStats, MediaFact};
 use trunkline_rtp::{
-    DtmfReceiver, HEADER_BYTES, Judgement, Packet, Reception, SourceLock, digit_of, rtcp, write_header,
+    DtmfReceiver, DtmfSender, DtmfTick, HEADER_BYTES, Judgement, Packet, Reception, RoundTrip, SourceLock, digit_of,
+    rtcp,
+    srtp::{Session, Suite},
+    write_header,
 };
+use trunkline_sdp::Crypto;
 use trunkline_types::{RoomSid, Time};
 
 /// What is kept of the caller's voice before it is mixed: five frames of 20 ms at 16 kHz.
@@ -66,8 +70,25 @@ pub(crate) struct Leg {
     pub(crate) draining: Option<Time>,
     next_report: Time,
     stats: LegStats,
-    /// Digits to be sent: what is left of them.
-    keys: VecDeque<Key>,
+    round_trip: RoundTrip,
+    keys: DtmfSender,
+    secured: Option<Box<Secured>>,
+}
+
+/// SRTP with the keys of both sides.
+struct Secured {
+    keys: Crypto,
+    outward: Session,
+    inward: Session,
+}
+
+impl Secured {
+    fn new(keys: &Crypto) -> Option<Self> {
+        let suite = Suite::by_name(keys.suite)?;
+        let outward = Session::new(suite, &keys.local).ok()?;
+        let inward = Session::with_mki(suite, &keys.remote, &keys.remote_mki).ok()?;
+        Some(Self { keys: keys.clone(), outward, inward })
+    }
 }
 
 /// From the moment the call is answered.
@@ -78,12 +99,6 @@ struct Started {
     alive_at: Time,
     heard: bool,
     silent: bool,
-}
-
-/// One packet of a digit, or a pause of 20 ms.
-enum Key {
-    Event { code: u8, first: bool, end: bool, duration: u16, timestamp: u32 },
-    Pause,
 }
 
 impl Leg {
@@ -117,7 +132,9 @@ impl Leg {
             draining: None,
             next_report: now + REPORT_EVERY,
             stats: LegStats::default(),
-            keys: VecDeque::new(),
+            round_trip: RoundTrip::default(),
+            keys: DtmfSender::new(8_000),
+            secured: None,
         }
     }
 
@@ -133,6 +150,15 @@ impl Leg {
             self.resamplers = None;
             self.voice.clear();
             self.out.clear();
+        }
+        if self.media.as_ref().is_none_or(|held| held.telephone_event_clock != media.telephone_event_clock) {
+            self.keys = DtmfSender::new(media.telephone_event_clock);
+        }
+        match (&media.crypto, &self.secured) {
+            // The same keys go on with the same numbers.
+            (Some(keys), Some(held)) if held.keys == *keys => {}
+            (Some(keys), _) => self.secured = Secured::new(keys).map(Box::new),
+            (None, _) => self.secured = None,
         }
         self.expected = None;
         self.media = Some(media);
@@ -163,7 +189,7 @@ impl Leg {
     pub(crate) fn receive(&mut self, now: Time, buffer: &mut [u8], facts: &mut Vec<MediaFact>) -> bool {
         for _ in 0..BUDGET {
             match self.rtp.recv_from(buffer) {
-                Ok((length, source)) => self.packet(&buffer[..length], source, now, facts),
+                Ok((length, source)) => self.packet(&mut buffer[..length], source, now, facts),
                 Err(error) if error.kind() == ErrorKind::WouldBlock => return false,
                 // A far end that is not there yet answers by ICMP.
                 Err(_) => {}
@@ -176,7 +202,7 @@ impl Leg {
     pub(crate) fn receive_rtcp(&mut self, now: Time, buffer: &mut [u8]) -> bool {
         for _ in 0..BUDGET {
             match self.rtcp.recv_from(buffer) {
-                Ok((length, source)) => self.report_received(&buffer[..length], source, now),
+                Ok((length, source)) => self.report_received(&mut buffer[..length], source, now),
                 Err(error) if error.kind() == ErrorKind::WouldBlock => return false,
                 Err(_) => {}
             }
@@ -184,20 +210,43 @@ impl Leg {
         true
     }
 
-    fn report_received(&mut self, bytes: &[u8], source: SocketAddr, now: Time) {
-        let known = self.lock.source().is_some_and(|s| s.ip() == source.ip());
-        if known
-            && rtcp::sender(bytes).is_some()
-            && let Some(started) = &mut self.started
-        {
+    fn report_received(&mut self, bytes: &mut [u8], source: SocketAddr, now: Time) {
+        if self.lock.source().is_none_or(|s| s.ip() != source.ip()) {
+            return;
+        }
+        let bytes = match &mut self.secured {
+            None => &*bytes,
+            Some(secured) => match secured.inward.unprotect_rtcp(bytes) {
+                Ok(length) => &bytes[..length],
+                Err(_) => return,
+            },
+        };
+        if rtcp::sender(bytes).is_none() {
+            return;
+        }
+        if let Some(started) = &mut self.started {
             started.alive_at = now;
+        }
+        if let Some(took) = self.round_trip.receive(bytes, self.ssrc, now) {
+            self.stats.round_trip_us = u64::try_from(took.as_micros()).ok();
         }
     }
 
-    fn packet(&mut self, bytes: &[u8], source: SocketAddr, now: Time, facts: &mut Vec<MediaFact>) {
+    fn packet(&mut self, bytes: &mut [u8], source: SocketAddr, now: Time, facts: &mut Vec<MediaFact>) {
         if rtcp::is_rtcp(bytes) {
             return self.report_received(bytes, source, now);
         }
+        // What cannot be authenticated changes nothing, not even the lock.
+        let bytes = match &mut self.secured {
+            None => &*bytes,
+            Some(secured) => match secured.inward.unprotect_rtp(bytes) {
+                Ok(length) => &bytes[..length],
+                Err(_) => {
+                    self.stats.foreign += 1;
+                    return;
+                }
+            },
+        };
         let (Some(packet), Some(media)) = (Packet::parse(bytes), &self.media) else { return };
         match self.lock.judge(source, packet.ssrc, now) {
             Judgement::Foreign => {
@@ -226,7 +275,8 @@ impl Leg {
             }
             return;
         }
-        self.reception.packet(packet.sequence, packet.timestamp, (now.nanos / 125_000) as u32);
+        let arrived = now.nanos / 1_000 * u64::from(self.codec.clock()) / 1_000_000;
+        self.reception.packet(packet.sequence, packet.timestamp, arrived as u32);
         if packet.payload_type == media.payload_type && media.flowing.receive {
             self.speech(packet.sequence, packet.timestamp, packet.payload);
         }
@@ -258,7 +308,7 @@ impl Leg {
         }
         // A jump backwards or of more than a minute is a new beginning.
         if absent < 60 * 8_000 {
-            self.gap += u32::try_from(self.codec.samples(absent as usize)).unwrap_or(0);
+            self.gap += self.codec.samples(absent);
         }
         self.concealer.received(&mut pcm[..samples]);
         self.heard(&pcm[..samples]);
@@ -314,13 +364,16 @@ impl Leg {
             return;
         }
         let Some(media) = self.media.as_ref().filter(|m| m.flowing.send) else { return };
-        let ticks = usize::try_from(media.ptime.as_millis()).unwrap_or(20).clamp(10, 60) * 8;
-        let samples = self.codec.samples(ticks);
+        let samples = self.codec.samples_in(usize::try_from(media.ptime.as_millis()).unwrap_or(20).clamp(10, 60));
         let payload_type = media.payload_type;
-        let event_type = media.telephone_event;
-        let key = self.keys.pop_front();
-        if let Some(Key::Event { .. }) = &key {
-            self.timestamp = self.timestamp.wrapping_add(160);
+        // Without an event type digits cannot be sent this way, and none are queued.
+        let key = match media.telephone_event {
+            Some(event_type) => (event_type, self.keys.tick(self.timestamp)),
+            None => (0, DtmfTick::Idle),
+        };
+        if let (event_type, DtmfTick::Event(event)) = key {
+            self.send(event.marker, event_type, event.timestamp, &event.payload, buffer);
+            self.timestamp = self.timestamp.wrapping_add(self.codec.ticks(self.codec.samples_in(20)));
         } else if spoken {
             match &mut self.resamplers {
                 None => self.out.extend(frame),
@@ -332,16 +385,9 @@ impl Leg {
             }
         } else {
             let mut own = [0; FRAME];
-            let length = self.codec.samples(160).min(FRAME);
+            let length = self.codec.samples_in(20).min(FRAME);
             self.noise.fill(&mut own[..length]);
             self.out.extend(&own[..length]);
-        }
-        if let Some(Key::Event { code, first, end, duration, timestamp }) = key
-            && let Some(event_type) = event_type
-        {
-            let [d0, d1] = duration.to_be_bytes();
-            let payload = [code, u8::from(end) << 7 | 10, d0, d1];
-            self.send(first, event_type, timestamp, &payload, buffer);
         }
         while self.out.len() >= samples {
             let mut pcm = [0; PACKET_SAMPLES];
@@ -354,7 +400,7 @@ impl Leg {
             self.send(self.stats.packets_out == 0, payload_type, timestamp, &payload[..bytes], buffer);
             self.timestamp = self.timestamp.wrapping_add(self.codec.ticks(samples));
         }
-        self.report(now);
+        self.report(now, buffer);
     }
 
     fn send(&mut self, marker: bool, payload_type: u8, timestamp: u32, payload: &[u8], buffer: &mut [u8]) {
@@ -366,11 +412,18 @@ impl Leg {
         self.sequence = self.sequence.wrapping_add(1);
         self.stats.packets_out += 1;
         self.stats.bytes_out += payload.len() as u64;
+        let length = match &mut self.secured {
+            None => length,
+            Some(secured) => match secured.outward.protect_rtp(buffer, length) {
+                Ok(length) => length,
+                Err(_) => return,
+            },
+        };
         // What the network refuses is lost, as any datagram may be.
         let _ = self.rtp.send_to(&buffer[..length], remote);
     }
 
-    fn report(&mut self, now: Time) {
+    fn report(&mut self, now: Time, buffer: &mut [u8]) {
         if now < self.next_report {
             return;
         }
@@ -386,35 +439,31 @@ impl Leg {
             highest: self.reception.highest(),
             jitter: self.reception.jitter() as u32,
         };
-        let _ = self.rtcp.send_to(&rtcp::write(&report, now), remote);
+        let (last_report, delay) = self.round_trip.echo(now);
+        let feedback = rtcp::Feedback { fraction_lost: self.reception.fraction_lost(), last_report, delay };
+        let written = rtcp::write_with(&report, feedback, now);
+        buffer[..written.len()].copy_from_slice(&written);
+        let length = match &mut self.secured {
+            None => written.len(),
+            Some(secured) => match secured.outward.protect_rtcp(buffer, written.len()) {
+                Ok(length) => length,
+                Err(_) => return,
+            },
+        };
+        let _ = self.rtcp.send_to(&buffer[..length], remote);
     }
 
-    /// Queues digits as events of 250 ms with pauses of 250 ms; `w` is a pause of 500 ms.
+    /// Queues digits to be sent as events, one after the other; `w` is a pause.
     pub(crate) fn press(&mut self, digits: &str) {
-        for digit in digits.chars().take(64) {
-            let code = "0123456789*#ABCD".find(digit.to_ascii_uppercase());
-            match code.and_then(|c| u8::try_from(c).ok()) {
-                Some(code) => {
-                    let ahead = u32::try_from(self.keys.len()).unwrap_or(0) * 160;
-                    let timestamp = self.timestamp.wrapping_add(ahead);
-                    for n in 1..=13u16 {
-                        let duration = n * 160;
-                        self.keys.push_back(Key::Event { code, first: n == 1, end: n == 13, duration, timestamp });
-                    }
-                    for _ in 0..2 {
-                        self.keys.push_back(Key::Event { code, first: false, end: true, duration: 2080, timestamp });
-                    }
-                    self.keys.extend((0..12).map(|_| Key::Pause));
-                }
-                None => self.keys.extend((0..25).map(|_| Key::Pause)),
-            }
+        if self.media.as_ref().is_some_and(|m| m.telephone_event.is_some()) {
+            self.keys.press(digits);
         }
     }
 
     /// Its final counters.
     pub(crate) fn close(mut self) -> MediaFact {
         self.stats.lost = self.reception.lost();
-        self.stats.jitter_us = (self.reception.jitter() * 125.0) as u64;
+        self.stats.jitter_us = (self.reception.jitter() * 1_000_000.0 / f64::from(self.codec.clock())) as u64;
         MediaFact::Closed { leg: self.key, stats: self.stats }
     }
 }

@@ -1,6 +1,9 @@
 //! The codec of a SIP leg, both ways, with the state it keeps.
 
-use trunkline_audio::{g711, g722};
+use trunkline_audio::{
+    g711, g722,
+    opus::{Decoder, Encoder, EncoderConfig},
+};
 use trunkline_call::media::Codec;
 
 /// Samples in the longest packet: 60 ms at 16 kHz.
@@ -11,15 +14,26 @@ pub(crate) enum LegCodec {
     Ulaw,
     Alaw,
     G722(Box<(g722::Encoder, g722::Decoder)>),
+    Opus(Box<(Encoder, Decoder)>),
 }
+
+/// Bits per second of Opus towards the far end.
+const OPUS_BITRATE: u32 = 32_000;
 
 impl LegCodec {
     pub(crate) fn new(codec: Codec) -> Self {
         match codec {
             Codec::Pcma => Self::Alaw,
             Codec::G722 => Self::G722(Box::new((g722::Encoder::new(), g722::Decoder::new()))),
-            // Opus is not offered on this leg.
-            Codec::Pcmu | Codec::Opus => Self::Ulaw,
+            Codec::Pcmu => Self::Ulaw,
+            Codec::Opus => {
+                let config = EncoderConfig { rate: 16_000, bitrate: OPUS_BITRATE, ..EncoderConfig::default() };
+                match (Encoder::new(config), Decoder::new(16_000)) {
+                    (Ok(encoder), Ok(decoder)) => Self::Opus(Box::new((encoder, decoder))),
+                    // Only without memory; then the leg stays mute.
+                    _ => Self::Ulaw,
+                }
+            }
         }
     }
 
@@ -27,7 +41,15 @@ impl LegCodec {
     pub(crate) const fn rate(&self) -> u32 {
         match self {
             Self::Ulaw | Self::Alaw => 8_000,
-            Self::G722(_) => 16_000,
+            Self::G722(_) | Self::Opus(_) => 16_000,
+        }
+    }
+
+    /// Its RTP clock, Hz.
+    pub(crate) const fn clock(&self) -> u32 {
+        match self {
+            Self::Ulaw | Self::Alaw | Self::G722(_) => 8_000,
+            Self::Opus(_) => 48_000,
         }
     }
 
@@ -36,15 +58,22 @@ impl LegCodec {
         match self {
             Self::Ulaw | Self::Alaw => samples as u32,
             Self::G722(_) => samples as u32 / 2,
+            Self::Opus(_) => samples as u32 * 3,
         }
     }
 
     /// Samples in so many ticks of its RTP clock.
-    pub(crate) const fn samples(&self, ticks: usize) -> usize {
+    pub(crate) const fn samples(&self, ticks: u32) -> u32 {
         match self {
             Self::Ulaw | Self::Alaw => ticks,
             Self::G722(_) => ticks * 2,
+            Self::Opus(_) => ticks / 3,
         }
+    }
+
+    /// Samples in so many milliseconds.
+    pub(crate) const fn samples_in(&self, ms: usize) -> usize {
+        self.rate() as usize / 1_000 * ms
     }
 
     /// Decodes a payload, at most 60 ms of it; returns the samples.
@@ -54,6 +83,7 @@ impl LegCodec {
             Self::Ulaw => copy(payload, pcm, g711::decode_ulaw),
             Self::Alaw => copy(payload, pcm, g711::decode_alaw),
             Self::G722(state) => state.1.decode(payload, pcm),
+            Self::Opus(state) => state.1.decode(payload, pcm).unwrap_or(0),
         }
     }
 
@@ -63,6 +93,7 @@ impl LegCodec {
             Self::Ulaw => pack(pcm, payload, g711::encode_ulaw),
             Self::Alaw => pack(pcm, payload, g711::encode_alaw),
             Self::G722(state) => state.0.encode(pcm, payload),
+            Self::Opus(state) => state.0.encode(pcm, payload).unwrap_or(0),
         }
     }
 }

@@ -123,8 +123,7 @@ impl Rooms {
         Ok(())
     }
 
-    /// Joins, and creates the room if it is not there. A SIP participant whose identity is taken
-    /// gets a suffix, so that a second call from a number never throws out the first; anybody else
+    /// Joins, and creates the room if it is not there. A call whose identity is taken gets a suffix, so that a second call from a number never throws out the first; anybody else
     /// takes the place of the one before (`DUPLICATE_IDENTITY`).
     ///
     /// # Errors
@@ -154,13 +153,14 @@ impl Rooms {
         let room = self.get(name)?;
         let max = room.settings.max_participants;
         let counts = !matches!(join.kind, Kind::Agent | Kind::Egress);
+        let is_call = join.kind == Kind::Sip && join.protocol == 0;
         // Whoever takes the place of the one before needs no place of its own.
-        let replaces = join.kind != Kind::Sip && room.members.contains_key(&join.identity);
+        let replaces = !is_call && room.members.contains_key(&join.identity);
         if counts && max != 0 && !replaces && room.present() >= max as usize {
             return Err(Error::Full { max });
         }
         if room.members.contains_key(&join.identity) {
-            if join.kind == Kind::Sip {
+            if is_call {
                 let wanted = join.identity.clone();
                 while self.get(name)?.members.contains_key(&join.identity) {
                     let suffix = self.random.id("");

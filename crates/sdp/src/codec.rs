@@ -1,6 +1,6 @@
-//! The audio codecs we speak (RFC 3551).
+//! The audio codecs we speak (RFC 3551, RFC 7587).
 
-/// An audio codec with an RTP clock of 8 kHz.
+/// An audio codec of the SIP leg.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum AudioCodec {
     /// G.711 μ-law.
@@ -9,15 +9,21 @@ pub enum AudioCodec {
     Pcma,
     /// G.722; its samples come at 16 kHz, its RTP clock is 8 kHz (RFC 3551 §4.5.2).
     G722,
+    /// Opus, `opus/48000/2` (RFC 7587 §7).
+    Opus,
 }
 
 impl AudioCodec {
-    /// The static payload type (RFC 3551 table 4).
+    /// All of them.
+    pub const ALL: &[Self] = &[Self::Pcmu, Self::Pcma, Self::G722, Self::Opus];
+
+    /// The static payload type (RFC 3551 table 4), or the dynamic one that offers of ours use.
     pub const fn payload_type(self) -> u8 {
         match self {
             Self::Pcmu => 0,
             Self::Pcma => 8,
             Self::G722 => 9,
+            Self::Opus => 102,
         }
     }
 
@@ -27,6 +33,48 @@ impl AudioCodec {
             Self::Pcmu => "PCMU",
             Self::Pcma => "PCMA",
             Self::G722 => "G722",
+            Self::Opus => "opus",
+        }
+    }
+
+    /// The RTP clock, Hz.
+    pub const fn clock_rate(self) -> u32 {
+        match self {
+            Self::Pcmu | Self::Pcma | Self::G722 => 8_000,
+            Self::Opus => 48_000,
+        }
+    }
+
+    /// The channels of `a=rtpmap`; 0 when it names none. Opus always says 2, whatever is sent.
+    pub const fn channels(self) -> u8 {
+        match self {
+            Self::Pcmu | Self::Pcma | Self::G722 => 0,
+            Self::Opus => 2,
+        }
+    }
+
+    /// What our descriptions say in `a=fmtp`; empty for nothing.
+    pub const fn fmtp(self) -> &'static str {
+        match self {
+            Self::Pcmu | Self::Pcma | Self::G722 => "",
+            Self::Opus => "maxplaybackrate=48000;useinbandfec=1",
+        }
+    }
+
+    /// The packet length to use for what was agreed, both in ms: Opus has no frames of 30 or 50 ms.
+    pub const fn packet_ms(self, wanted: u16) -> u16 {
+        let whole = match wanted {
+            0..=19 => 10,
+            60.. => 60,
+            ms => ms / 10 * 10,
+        };
+        match self {
+            Self::Pcmu | Self::Pcma | Self::G722 => whole,
+            Self::Opus => match whole {
+                30 => 20,
+                50 => 40,
+                ms => ms,
+            },
         }
     }
 
@@ -42,6 +90,6 @@ impl AudioCodec {
 
     /// The codec of that encoding name, in any case.
     pub fn from_name(name: &str) -> Option<Self> {
-        [Self::Pcmu, Self::Pcma, Self::G722].into_iter().find(|c| c.name().eq_ignore_ascii_case(name))
+        Self::ALL.iter().copied().find(|c| c.name().eq_ignore_ascii_case(name))
     }
 }

@@ -26,8 +26,14 @@ pub enum Error {
         why: &'static str,
     },
     /// No audio m-line with a port and a profile we speak.
-    #[error("find an audio stream over plain RTP (RTP/AVP)")]
+    #[error("find an audio stream over RTP/AVP or RTP/SAVP")]
     NoAudio,
+    /// Encryption is demanded and we do none.
+    #[error("accept encrypted media (RTP/SAVP): encryption is off")]
+    EncryptionOff,
+    /// We, or the profile, demand encryption, and no usable key is there.
+    #[error("find a common crypto suite in a=crypto")]
+    NoCommonCrypto,
     /// An audio stream, but no codec of ours.
     #[error("find a common codec; offered were {offered}")]
     NoCommonCodec {
@@ -40,4 +46,16 @@ pub enum Error {
     /// The answer has other m-lines than the offer.
     #[error("match the answer's m-lines to the offer's")]
     Mismatch,
+}
+
+impl Error {
+    /// The SIP status that tells the far end: 488 for what it may offer differently, 413 for what is
+    /// too much, 400 for what is no SDP (RFC 3261 §21.4).
+    pub const fn status(&self) -> u16 {
+        match self {
+            Self::TooLong { .. } | Self::TooMany { .. } => 413,
+            Self::Malformed { .. } | Self::UnresolvedHost | Self::Mismatch => 400,
+            Self::NoAudio | Self::EncryptionOff | Self::NoCommonCrypto | Self::NoCommonCodec { .. } => 488,
+        }
+    }
 }

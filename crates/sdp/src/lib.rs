@@ -1,7 +1,9 @@
-//! SDP (RFC 8866) and offer/answer (RFC 3264) for audio over plain RTP.
+//! SDP (RFC 8866) and offer/answer (RFC 3264) for audio over RTP, and over SRTP with the keys in the
+//! description (RFC 4568).
 //!
-//! [`Session::parse`] reads what a far end sent, [`answer`] and [`offer`] make what we send, and
-//! [`accept_answer`] concludes an offer of ours. Pure: bytes in, values out, no panic on any input.
+//! [`Session::parse`] reads what a far end sent, [`answer_with`] and [`offer_with`] make what we
+//! send, and [`accept_answer_with`] concludes an offer of ours; without `_with`, nothing is
+//! encrypted. Pure: bytes in, values out, no panic on any input.
 
 #![forbid(unsafe_code)]
 #![deny(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
@@ -11,14 +13,22 @@
 )]
 
 mod codec;
+mod crypto;
 mod error;
 mod negotiate;
+mod opus;
 mod parse;
 mod print;
+mod security;
 mod session;
+#[cfg(test)]
+mod tests;
 pub mod webrtc;
 
 pub use codec::AudioCodec;
+pub use crypto::CryptoLine;
 pub use error::Error;
-pub use negotiate::{Local, Negotiated, accept_answer, answer, offer};
-pub use session::{Direction, Format, Media, Session};
+pub use negotiate::{Local, Negotiated, accept_answer, accept_answer_with, answer, answer_with, offer, offer_with};
+pub use opus::OpusParameters;
+pub use security::{Crypto, Encryption, KEY_MATERIAL_BYTES, KeyMaterial, Security};
+pub use session::{Direction, Format, Host, Media, Session};

@@ -1,6 +1,6 @@
 //! Reading a description: CRLF or LF, unknown lines passed over, numbers checked.
 
-use crate::{Direction, Error, Format, Media, Session, session::Host};
+use crate::{CryptoLine, Direction, Error, Format, Media, Session, crypto, session::Host};
 use trunkline_types::limits;
 
 impl Session {
@@ -99,6 +99,7 @@ impl Session {
                 media.rtcp_port = value.split_whitespace().next().and_then(|p| p.parse().ok()).filter(|p| *p != 0)
             }
             "rtcp-mux" => media.rtcp_mux = true,
+            "crypto" if media.crypto.len() < crypto::LINES => media.crypto.extend(CryptoLine::parse(value)),
             _ => {}
         }
         Ok(())
@@ -142,6 +143,7 @@ fn rtpmap(media: &mut Media, value: &str, line: usize) -> Result<(), Error> {
     if let Some(format) = media.formats.iter_mut().find(|f| f.token == token) {
         format.name = name.into();
         format.rate = rate.parse().unwrap_or(0);
+        format.channels = parts.next().and_then(|channels| channels.parse().ok()).unwrap_or(0);
     }
     Ok(())
 }

@@ -17,6 +17,9 @@ impl Session {
             let _ = write!(text, "c=IN {}\r\n", printed(host));
         }
         text.push_str("t=0 0\r\n");
+        if let Some(direction) = self.direction {
+            let _ = write!(text, "a={}\r\n", direction.as_str());
+        }
         for media in &self.media {
             let _ = write!(text, "m={} {} {}", media.kind, media.port, media.profile);
             for format in &media.formats {
@@ -31,14 +34,27 @@ impl Session {
             }
             for format in &media.formats {
                 if !format.name.is_empty() {
-                    let _ = write!(text, "a=rtpmap:{} {}/{}\r\n", format.token, format.name, format.rate);
+                    let _ = write!(text, "a=rtpmap:{} {}/{}", format.token, format.name, format.rate);
+                    if format.channels > 0 {
+                        let _ = write!(text, "/{}", format.channels);
+                    }
+                    text.push_str("\r\n");
                 }
                 if !format.fmtp.is_empty() {
                     let _ = write!(text, "a=fmtp:{} {}\r\n", format.token, format.fmtp);
                 }
             }
+            for line in &media.crypto {
+                let _ = write!(text, "a=crypto:{}\r\n", line.print());
+            }
             if let Some(ptime) = media.ptime {
                 let _ = write!(text, "a=ptime:{ptime}\r\n");
+            }
+            if let Some(maxptime) = media.maxptime {
+                let _ = write!(text, "a=maxptime:{maxptime}\r\n");
+            }
+            if let Some(port) = media.rtcp_port {
+                let _ = write!(text, "a=rtcp:{port}\r\n");
             }
             if media.rtcp_mux {
                 text.push_str("a=rtcp-mux\r\n");

@@ -1,5 +1,6 @@
 //! A description as values.
 
+use crate::CryptoLine;
 use std::net::IpAddr;
 
 /// Which way media flows, seen from whoever says it (RFC 8866 §6.7).
@@ -68,6 +69,8 @@ pub struct Format {
     pub name: String,
     /// Clock rate of `a=rtpmap`, Hz; 0 without one.
     pub rate: u32,
+    /// Channels of `a=rtpmap`; 0 when it names none.
+    pub channels: u8,
     /// Value of `a=fmtp`, empty without one.
     pub fmtp: String,
 }
@@ -75,7 +78,7 @@ pub struct Format {
 impl Format {
     /// The payload type, 0–127.
     pub fn payload_type(&self) -> Option<u8> {
-        self.token.parse().ok().filter(|pt| *pt < 128)
+        self.token.parse().ok().filter(|pt| *pt < 128 && !self.token.starts_with('+'))
     }
 }
 
@@ -111,6 +114,8 @@ pub struct Media {
     pub rtcp_port: Option<u16>,
     /// `a=rtcp-mux`.
     pub rtcp_mux: bool,
+    /// The usable lines of `a=crypto`, in their order.
+    pub crypto: Vec<CryptoLine>,
 }
 
 /// A session description.

@@ -14,6 +14,8 @@ pub const MAX_BYTES: usize = 256 * 1024;
 pub const MAX_SECTIONS: usize = 64;
 /// A mid, in bytes.
 const MAX_MID: usize = 64;
+/// Formats of an m-line that are looked at.
+const MAX_FORMATS: usize = 128;
 
 /// What an m-line is for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -108,7 +110,7 @@ impl<'a> Draft<'a> {
             direction: "sendrecv",
             msid: None,
             ssrc_msid: None,
-            payloads: words.skip(1).collect(),
+            payloads: words.skip(1).take(MAX_FORMATS).collect(),
             names: BTreeMap::new(),
         }
     }

@@ -2,8 +2,12 @@
 
 #![forbid(unsafe_code)]
 
+pub mod bridge;
 pub mod caller;
+pub mod callers;
 pub mod load;
 pub mod participant;
+pub mod offline;
 pub mod persona;
+pub mod sound;
 pub mod world;

@@ -88,7 +88,7 @@ impl Active {
         if !self.negotiation.awaits_answer() {
             return Phase::Active(self);
         }
-        match self.negotiation.answered(sdp.as_deref().unwrap_or_default()) {
+        match self.negotiation.answered(sdp.as_deref().unwrap_or_default(), &facts.setup.security) {
             Ok(Some((next, media))) => {
                 facts.record.codec = Some(media.codec);
                 effects.push(Effect::Media(MediaPlan::Negotiated { leg: facts.leg(), media }));
@@ -111,7 +111,7 @@ impl Active {
 
     fn reinvited(&mut self, sdp: Option<Bytes>, facts: &mut Facts, effects: &mut Vec<Effect>) {
         let step = match &sdp {
-            Some(offer) => self.negotiation.reoffered(offer),
+            Some(offer) => self.negotiation.reoffered(offer, &facts.setup.security),
             None => self.negotiation.clone().respond(&facts.setup, self.port),
         };
         match step {

@@ -7,8 +7,10 @@ use trunkline_room::signal::{Description, Response, Transports};
 use trunkline_sdp::webrtc::{Assigned, rewrite_answer, sections};
 use trunkline_types::{ParticipantSid, Time};
 
-/// Offers of one client in a second.
-const OFFERS_PER_SECOND: u32 = 10;
+/// How many offers of one client are answered within [`OFFERS_WITHIN`].
+const MAX_OFFERS: u32 = 20;
+/// See [`MAX_OFFERS`].
+pub(super) const OFFERS_WITHIN: Duration = Duration::from_secs(2);
 /// Offers of one client that wait for their answer.
 const OFFERS_WAITING: usize = 16;
 
@@ -23,12 +25,18 @@ impl Exchange {
     ) {
         let Some(session) = self.peers.get_mut(sid) else { return };
         let publishing = &mut session.publishing;
-        if now.since(publishing.rate.0) >= Duration::from_secs(1) {
+        if now.since(publishing.rate.0) >= OFFERS_WITHIN {
             publishing.rate = (now, 0);
         }
-        publishing.rate.1 = publishing.rate.1.saturating_add(1);
-        if publishing.rate.1 > OFFERS_PER_SECOND || publishing.offers.len() >= OFFERS_WAITING {
-            return Self::log(Level::Warn, None, "a client offers too often; an offer is passed over", outputs);
+        publishing.deferred = None;
+        if publishing.rate.1 >= MAX_OFFERS {
+            // A client whose offer is never answered is stuck, so the last one is kept for later.
+            publishing.deferred = Some(offer);
+            return Self::log(Level::Warn, None, "a client offers too often; its offer waits", outputs);
+        }
+        publishing.rate.1 += 1;
+        if publishing.offers.len() >= OFFERS_WAITING {
+            return Self::log(Level::Warn, None, "too many offers wait for their answer; one is passed over", outputs);
         }
         match sections(&offer.sdp) {
             Ok(sections) => publishing.offers.push_back((offer.id, sections)),
@@ -36,6 +44,14 @@ impl Exchange {
         }
         let (peer, room) = (session.peer(Side::Publisher), session.room.clone());
         Self::plan(PeerPlan::Offer { peer, room, sdp: offer.sdp, id: offer.id }, outputs);
+    }
+
+    /// An offer that came too soon has its turn.
+    pub(super) fn deferred_offer(&mut self, sid: &ParticipantSid, now: Time, outputs: &mut Vec<Output>) {
+        let Some(session) = self.peers.get_mut(sid) else { return };
+        if let Some(offer) = session.publishing.deferred.take() {
+            self.client_offer(sid, offer, now, outputs);
+        }
     }
 
     /// The media thread has answered.

@@ -14,8 +14,8 @@ use trunkline_call::{
 use trunkline_room::data::{self, Content, Sender};
 use trunkline_types::{ParticipantSid, RoomSid, Time};
 
-/// A data packet, bytes.
-const MAX_BYTES: usize = 256 * 1024;
+/// A data packet, bytes: clients send 64,000 at most, and with our stamp it fits into 64 KiB.
+const MAX_BYTES: usize = 65_024;
 /// How old what a newcomer gets may be.
 const FOR_NEWCOMERS: Duration = Duration::from_secs(2);
 /// What a resuming client gets of senders it has heard nothing of begins so long before it was cut.
@@ -23,17 +23,22 @@ const BEFORE_THE_CUT: Duration = Duration::from_secs(2);
 
 /// Whom a packet is for.
 struct Destinations<'a> {
-    identities: &'a [String],
+    identities: BTreeSet<&'a str>,
     sids: BTreeSet<&'a str>,
 }
 
-impl Destinations<'_> {
+impl<'a> Destinations<'a> {
+    /// These identities, or these sids, or everybody.
+    fn new(identities: &'a [String], sids: impl Iterator<Item = &'a str>) -> Self {
+        Self { identities: identities.iter().map(String::as_str).collect(), sids: sids.collect() }
+    }
+
     fn everybody(&self) -> bool {
         self.identities.is_empty() && self.sids.is_empty()
     }
 
     fn include(&self, identity: &str, sid: &ParticipantSid) -> bool {
-        self.everybody() || self.sids.contains(sid.as_str()) || self.identities.iter().any(|i| i == identity)
+        self.everybody() || self.sids.contains(sid.as_str()) || self.identities.contains(identity)
     }
 }
 
@@ -87,6 +92,8 @@ impl Exchange {
         outputs: &mut Vec<Output>,
     ) {
         let Some(session) = self.peers.get_mut(sid) else { return };
+        // Whoever sends is there.
+        session.lost = None;
         if !session.permission.can_publish_data || payload.len() > MAX_BYTES {
             return;
         }
@@ -98,12 +105,9 @@ impl Exchange {
             session.data.last_sequence = stamped.sequence;
         }
         let (room, name, identity) = (session.room.clone(), session.room_name.clone(), session.identity.clone());
-        let sids = if stamped.to_identities.is_empty() {
-            stamped.to_sids.iter().map(String::as_str).collect()
-        } else {
-            BTreeSet::new()
-        };
-        let destinations = Destinations { identities: &stamped.to_identities, sids };
+        // Sids count where no identity is named.
+        let by_sid = stamped.to_sids.iter().filter(|_| stamped.to_identities.is_empty());
+        let destinations = Destinations::new(&stamped.to_identities, by_sid.map(String::as_str));
         match &stamped.content {
             Content::User(nonce) if !self.peers.room(&room).replay.is_first(*nonce) => return,
             Content::RpcAck(id) if self.rpc_acknowledged(id, sid) => return,
@@ -199,7 +203,7 @@ impl Exchange {
         now: Time,
         outputs: &mut Vec<Output>,
     ) {
-        let destinations = Destinations { identities: to, sids: BTreeSet::new() };
+        let destinations = Destinations::new(to, std::iter::empty());
         let packet = Outgoing { room, from: Some(from), destinations, reliable: true, sequence: 0, bytes };
         self.forward(packet, now, outputs);
     }
@@ -227,7 +231,7 @@ impl Exchange {
         if !self.peers.room(&room).replay.is_first(nonce) {
             return Ok(Reply::Done);
         }
-        let destinations = Destinations { identities, sids: sids.iter().map(ParticipantSid::as_str).collect() };
+        let destinations = Destinations::new(identities, sids.iter().map(ParticipantSid::as_str));
         let packet = Outgoing { room: &room, from: None, destinations, reliable, sequence: 0, bytes };
         self.forward(packet, now, outputs);
         Ok(Reply::Done)

@@ -1,6 +1,6 @@
 //! Participants leave: by themselves, because they are made to, or because they are lost.
 
-use super::session::{Parting, REFRESH, Session};
+use super::session::{Parting, Session};
 use crate::{
     Exchange, Output,
     port::{ConnectionId, Level},
@@ -146,16 +146,13 @@ impl Exchange {
             let (reason, action) = (DisconnectReason::JoinFailure, LeaveAction::Disconnect);
             return self.part(sid, reason, Some(action), now, outputs);
         }
-        if due(Some(session.refresh_at)) {
-            session.refresh_at = now + REFRESH;
-            if let Ok(participant) = self.rooms.participant(&session.room_name, &session.identity) {
-                self.say(sid, Response::RefreshToken(Box::new(participant)), outputs);
-            }
-        }
-        let Some(session) = self.peers.get_mut(sid) else { return };
         let (answer, feigned) = (due(session.offering.deadline()), due(session.feigned));
+        let deferred = due(session.publishing.deadline());
         if feigned {
             self.feign_silence(sid, outputs);
+        }
+        if deferred {
+            self.deferred_offer(sid, now, outputs);
         }
         self.subscriptions_due(sid, now, outputs);
         if answer {

@@ -1,13 +1,13 @@
 //! What a client publishes: a track is announced by `AddTrack` and sent on a section of an offer.
 //! Either may come first.
 
-use super::offering::media_of;
+use super::{answering::OFFERS_WITHIN, offering::media_of};
 use crate::{Exchange, Output, port::Level};
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use trunkline_call::media::peer::{PeerPlan, Side, TrackOrigin};
 use trunkline_room::{
     ParticipantInfo, TrackInfo, TrackKind,
-    signal::{About, AddTrack, Outcome, Response},
+    signal::{About, AddTrack, Description, Outcome, Response},
 };
 use trunkline_sdp::webrtc::{Kind, Section};
 use trunkline_types::{ParticipantSid, Time, TrackSid, limits};
@@ -30,8 +30,10 @@ pub(super) struct Publishing {
     spent: BTreeSet<String>,
     /// The offers the media thread has to answer, in order.
     pub(super) offers: VecDeque<(u32, Vec<Section>)>,
-    /// The second in which offers are counted, and how many there were.
+    /// Since when offers are counted, and how many there were.
     pub(super) rate: (Time, u32),
+    /// An offer that came too soon.
+    pub(super) deferred: Option<Description>,
 }
 
 /// A section the client sends on.
@@ -52,6 +54,16 @@ impl Publishing {
     /// Whether the client announced or publishes this track.
     pub(super) fn knows(&self, track: &TrackSid) -> bool {
         self.live.contains_key(track) || self.pending.iter().any(|p| p.track.sid == *track)
+    }
+
+    /// Whether an offer of the client waits for its answer.
+    pub(super) fn is_answering(&self) -> bool {
+        !self.offers.is_empty() || self.deferred.is_some()
+    }
+
+    /// When an offer that came too soon has its turn.
+    pub(super) fn deadline(&self) -> Option<Time> {
+        self.deferred.as_ref().map(|_| self.rate.0 + OFFERS_WITHIN)
     }
 
     pub(super) fn live(&self) -> impl Iterator<Item = &TrackSid> {

@@ -16,6 +16,8 @@ use trunkline_types::{ParticipantSid, Time};
 const MAX_PENDING: usize = 1024;
 /// If the request names none.
 const TIMEOUT_MS: u32 = 10_000;
+/// Participants that one request of a client is refused for.
+const MAX_ASKED: usize = 8;
 /// The longest there is.
 const MAX_TIMEOUT_MS: u32 = 300_000;
 
@@ -163,7 +165,7 @@ impl Exchange {
     ) {
         let Some(asker) = self.peers.get(from) else { return };
         let (room_sid, asker) = (asker.room.clone(), asker.identity.clone());
-        for identity in to {
+        for identity in to.iter().collect::<BTreeSet<_>>().into_iter().take(MAX_ASKED) {
             let Ok(asked) = self.rooms.participant(room, identity) else { continue };
             if self.peers.get(&asked.sid).is_some() {
                 continue;

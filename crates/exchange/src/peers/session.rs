@@ -17,8 +17,6 @@ use trunkline_types::{ParticipantSid, RoomSid, Time, TrackSid};
 
 /// From the join until media must be up.
 const JOIN_TIMEOUT: Duration = Duration::from_secs(60);
-/// Between fresh tokens.
-pub(super) const REFRESH: Duration = Duration::from_secs(5 * 60);
 /// A subscription that has no section for so long is worth a line in the log.
 pub(super) const UNBOUND: Duration = Duration::from_secs(3);
 
@@ -42,7 +40,6 @@ pub(super) struct Session {
     pub(super) active: bool,
     /// Media is gone; at this time the participant is.
     pub(super) lost: Option<Time>,
-    pub(super) refresh_at: Time,
     /// What its client is told when the participant has left.
     pub(super) parting: Parting,
     /// For a test scenario: the next resumed connection is cut.
@@ -57,6 +54,10 @@ pub(super) struct Session {
     pub(super) sections: Sections,
     /// We have asked the client to offer again.
     pub(super) asked: Option<Asked>,
+    /// When we did so last.
+    pub(super) last_asked: Option<Time>,
+    /// When we shall do so again.
+    pub(super) ask_at: Option<Time>,
     /// Of the subscriber connection.
     pub(super) offering: Offering,
     pub(super) data: DataState,
@@ -112,7 +113,6 @@ impl Session {
             cut: None,
             active: false,
             lost: None,
-            refresh_at: now + REFRESH,
             parting: Parting::Tell(LeaveAction::Disconnect),
             cut_on_resume: false,
             feigned: None,
@@ -121,6 +121,8 @@ impl Session {
             wanted: BTreeMap::new(),
             sections: Sections::default(),
             asked: None,
+            last_asked: None,
+            ask_at: None,
             offering: Offering::default(),
             data: DataState::default(),
         }
@@ -182,8 +184,9 @@ impl Session {
         [
             self.join_deadline(),
             self.lost,
-            Some(self.refresh_at),
             self.asked.map(|a| a.again_at),
+            self.ask_at,
+            self.publishing.deadline(),
             self.offering.deadline(),
             self.feigned,
             unbound,

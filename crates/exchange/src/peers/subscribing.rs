@@ -17,6 +17,8 @@ use trunkline_types::{ParticipantSid, RoomSid, Time, TrackSid};
 pub(super) const MAX_NAMED: usize = 1024;
 /// Until a client that did not offer is asked again; twice as long each time.
 const ASK_AGAIN: Duration = Duration::from_secs(1);
+/// Between two requests to one client.
+const ASK_PACE: Duration = Duration::from_millis(100);
 
 impl Exchange {
     /// Brings what a client wants in line with the tracks there are, its choices and its permission.
@@ -142,9 +144,14 @@ impl Exchange {
         if session.transports == Transports::Dual {
             return self.make_offer(sid, outputs);
         }
-        // An offer that is with the media thread takes in what is wanted now.
-        if session.asked.is_none() && session.publishing.offers.is_empty() {
-            self.ask(sid, 0, now, outputs);
+        // An offer that is not answered yet takes in what is wanted now.
+        if session.asked.is_some() || session.publishing.is_answering() {
+            return;
+        }
+        match session.last_asked.map(|at| at + ASK_PACE).filter(|at| *at > now) {
+            // Where many publish at once one request does for several tracks.
+            Some(later) => session.ask_at = session.sections.short(&session.wanted).map(|_| later),
+            None => self.ask(sid, 0, now, outputs),
         }
     }
 
@@ -154,6 +161,7 @@ impl Exchange {
         let Some((audios, videos)) = session.sections.short(&session.wanted) else { return };
         let again_at = now + ASK_AGAIN * (1 << tries.min(3));
         session.asked = Some(Asked { audios, videos, tries, again_at });
+        (session.last_asked, session.ask_at) = (Some(now), None);
         self.say(sid, Response::MediaSections { audios, videos }, outputs);
     }
 
@@ -183,12 +191,20 @@ impl Exchange {
             }
         }
         let asked = session.asked.filter(|a| a.again_at <= now);
+        let paced = session.ask_at.take_if(|at| *at <= now).is_some();
         if !late.is_empty() {
             let text = format!("a subscription has no section after {} s", UNBOUND.as_secs());
             Self::log(Level::Warn, None, text, outputs);
         }
         if let Some(asked) = asked {
+            let Some(session) = self.peers.get_mut(sid) else { return };
+            if session.publishing.is_answering() {
+                session.asked = Some(Asked { again_at: now + ASK_AGAIN, ..asked });
+                return;
+            }
             self.ask(sid, asked.tries.saturating_add(1), now, outputs);
+        } else if paced {
+            self.negotiate(sid, now, outputs);
         }
     }
 }

@@ -1,130 +1,54 @@
-//! The life of a headless participant: it joins, says its speech, hears, and may say back at once.
+//! The life of a headless participant: it says its speech, hears, and may say back at once.
 
 use super::{
+    ear::Listening,
+    join::{Join, Progress, Stats},
     signal::{CID, Error, Signal},
-    speech::Speech,
 };
 use livekit_protocol::signal_response::Message;
 use std::{
     net::SocketAddr,
-    sync::{
-        Arc,
-        atomic::{AtomicBool, AtomicU64, Ordering},
-    },
+    pin::pin,
+    sync::{Arc, atomic::Ordering},
     time::{Duration, Instant},
 };
 use str0m::{
     Candidate, Event, IceConnectionState, Input, Output, Rtc, RtcConfig,
     change::{SdpAnswer, SdpPendingOffer},
     channel::{ChannelConfig, Reliability},
-    media::{Direction, MediaKind, Mid},
+    media::{Direction, MediaKind, Mid, Pt},
     net::{Protocol, Receive},
-    rtp::{RtpWrite, SeqNo},
+    rtp::{RtpPacket, RtpWrite, SeqNo},
 };
 use tokio::{
     net::UdpSocket,
     sync::{Notify, watch},
     time,
 };
+use trunkline_types::Random;
 
 /// Sections for tracks of others in the first offer.
-const SECTIONS: usize = 3;
+const SECTIONS: usize = 1;
 /// Between two pings.
 const PING: Duration = Duration::from_secs(5);
 /// One packet.
 const TICK: Duration = Duration::from_millis(20);
-
-/// Who joins, and what it does there.
-#[derive(Clone, Debug)]
-pub struct Join {
-    /// `ws://host:port`.
-    pub url: String,
-    /// A token that names room and identity.
-    pub token: String,
-    /// What it says, if anything.
-    pub speech: Option<Speech>,
-    /// Whether it sends back every Opus packet as it is, instead of a speech.
-    pub echo: bool,
-}
-
-/// What it has seen; all counters only grow.
-#[derive(Debug, Default)]
-pub struct Stats {
-    /// RTP packets received.
-    pub received: AtomicU64,
-    /// RTP packets sent.
-    pub sent: AtomicU64,
-    /// ICE and DTLS are up.
-    pub connected: AtomicBool,
-}
-
-/// A participant that lives until it is dropped or [`Participant::leave`]s.
-#[derive(Debug)]
-pub struct Participant {
-    /// What it has seen.
-    pub stats: Arc<Stats>,
-    stop: Arc<Notify>,
-    over: watch::Receiver<bool>,
-}
-
-impl Participant {
-    /// Leaves the room and waits until that is done.
-    pub async fn leave(mut self) {
-        self.stop.notify_one();
-        // The sender is gone when the task is.
-        let _ = self.over.wait_for(|over| *over).await;
-    }
-}
-
-/// Joins; the participant then lives in a task of its own.
-///
-/// # Errors
-/// The server cannot be reached or refuses.
-pub async fn join(join: Join) -> Result<Participant, Error> {
-    let remote = join.url.split("//").nth(1).unwrap_or_default().trim_end_matches('/').to_owned();
-    let socket = UdpSocket::bind("0.0.0.0:0").await?;
-    socket.connect(&remote).await?;
-    let local = socket.local_addr()?;
-    drop(socket);
-    let socket = UdpSocket::bind(SocketAddr::new(local.ip(), 0)).await?;
-    let local = socket.local_addr()?;
-
-    let publishes = join.echo || join.speech.is_some();
-    let (rtc, pending, offer) = connection(local, publishes)?;
-    let signal = Signal::open(&join.url, &join.token, offer, publishes).await?;
-    let stats = Arc::new(Stats::default());
-    let stop = Arc::new(Notify::new());
-    let (ended, over) = watch::channel(false);
-    let client = Client {
-        rtc,
-        pending: Some(pending),
-        signal,
-        socket,
-        local,
-        stats: stats.clone(),
-        speech: join.speech,
-        echo: join.echo,
-        voice: None,
-        said: 0,
-        echoed: 0,
-    };
-    let stopped = stop.clone();
-    tokio::spawn(async move {
-        if let Err(why) = client.live(&stopped).await {
-            tracing::debug!(%why, "a headless participant ended");
-        }
-        let _ = ended.send(true);
-    });
-    Ok(Participant { stats, stop, over })
-}
+/// Datagrams taken at a time.
+const BUDGET: usize = 16;
+/// What a server writes that mixes for phones alone.
+const WIDEBAND: &str = "maxplaybackrate=16000";
 
 #[expect(clippy::disallowed_methods, reason = "the simulator's participants live on real time")]
 fn now() -> Instant {
     Instant::now()
 }
 
-fn connection(local: SocketAddr, publishes: bool) -> Result<(Rtc, SdpPendingOffer, String), Error> {
-    let webrtc = |why: &dyn std::fmt::Display| Error::WebRtc(why.to_string());
+fn webrtc(why: &dyn std::fmt::Display) -> Error {
+    Error::WebRtc(why.to_string())
+}
+
+/// A connection with its first offer.
+pub(crate) fn connection(local: SocketAddr, publishes: bool) -> Result<(Rtc, SdpPendingOffer, String), Error> {
     let mut rtc = RtcConfig::new().set_rtp_mode(true).clear_codecs().enable_opus(true, false).build(now());
     rtc.add_local_candidate(Candidate::host(local, "udp").map_err(|why| webrtc(&why))?);
     let mut changes = rtc.sdp_api();
@@ -147,45 +71,97 @@ fn connection(local: SocketAddr, publishes: bool) -> Result<(Rtc, SdpPendingOffe
     Ok((rtc, pending, sdp))
 }
 
-struct Client {
+pub(crate) struct Client {
+    join: Join,
     rtc: Rtc,
     pending: Option<SdpPendingOffer>,
     signal: Signal,
     socket: UdpSocket,
     local: SocketAddr,
     stats: Arc<Stats>,
-    speech: Option<Speech>,
-    echo: bool,
-    /// The section we publish on, once it is connected.
-    voice: Option<Mid>,
+    listening: Listening,
+    publishes: bool,
+    /// The section we publish on, once it is known, and its payload type.
+    voice: Option<(Mid, Pt)>,
+    connected: bool,
+    /// The server wants no more than 16 kHz.
+    wideband: bool,
     said: u64,
-    echoed: u64,
+    sequence: u64,
+    /// First and highest sequence number received, and packets, of the latest source.
+    heard: Option<(u32, u64, u64, u64)>,
+    random: Random,
 }
 
 impl Client {
-    async fn live(mut self, stop: &Notify) -> Result<(), Error> {
+    #[expect(clippy::too_many_arguments, reason = "what joining has made")]
+    pub(crate) fn new(
+        join: Join,
+        rtc: Rtc,
+        pending: SdpPendingOffer,
+        signal: Signal,
+        socket: UdpSocket,
+        local: SocketAddr,
+        stats: Arc<Stats>,
+        listening: Listening,
+        publishes: bool,
+    ) -> Self {
+        Self {
+            join,
+            rtc,
+            pending: Some(pending),
+            signal,
+            socket,
+            local,
+            stats,
+            listening,
+            publishes,
+            voice: None,
+            connected: false,
+            wideband: false,
+            said: 0,
+            sequence: 0,
+            heard: None,
+            random: Random::from_number(u64::from(local.port())),
+        }
+    }
+
+    pub(crate) async fn live(mut self, stop: &Notify, told: &watch::Sender<Progress>) -> Result<(), Error> {
         let mut buffer = vec![0; 2_000];
         let mut ping = time::interval(PING);
         let mut tick = time::interval(TICK);
         tick.set_missed_tick_behavior(time::MissedTickBehavior::Burst);
+        let mut nap = pin!(time::sleep(Duration::ZERO));
+        let mut stopped = pin!(stop.notified());
         loop {
-            let due = self.drain().await?;
-            let nap = time::sleep(due.saturating_duration_since(now()));
+            let due = self.drain()?;
+            if *told.borrow() == Progress::Joining && self.connected && (self.voice.is_some() || !self.publishes) {
+                told.send_replace(Progress::Ready);
+            }
+            if nap.deadline().into_std() != due {
+                nap.as_mut().reset(due.into());
+            }
+            let speaks = self.connected && self.voice.is_some() && self.join.speech.is_some();
             tokio::select! {
-                () = stop.notified() => {
+                biased;
+                () = &mut stopped => {
                     self.signal.leave().await?;
                     return Ok(());
                 }
-                message = self.signal.next() => self.message(message?).await?,
                 received = self.socket.recv_from(&mut buffer) => {
                     // An ICMP message about a server that is gone counts as a lost packet.
                     if let Ok((length, from)) = received {
-                        self.datagram(buffer.get(..length).unwrap_or_default(), from);
+                        self.datagram(&buffer[..length], from);
+                    }
+                    for _ in 1..BUDGET {
+                        let Ok((length, from)) = self.socket.try_recv_from(&mut buffer) else { break };
+                        self.datagram(&buffer[..length], from);
                     }
                 }
-                _ = tick.tick(), if self.voice.is_some() && self.speech.is_some() => self.say(),
+                _ = tick.tick(), if speaks => self.say(),
+                () = &mut nap => self.rtc.handle_input(Input::Timeout(now())).map_err(|why| webrtc(&why))?,
+                message = self.signal.next() => self.message(message?).await?,
                 _ = ping.tick() => self.signal.ping().await?,
-                () = nap => drop(self.rtc.handle_input(Input::Timeout(now()))),
             }
         }
     }
@@ -194,8 +170,9 @@ impl Client {
         match message {
             Message::Answer(answer) => {
                 let Some(pending) = self.pending.take() else { return Ok(()) };
-                let answer = SdpAnswer::from_sdp_string(&answer.sdp).map_err(|why| Error::WebRtc(why.to_string()))?;
-                self.rtc.sdp_api().accept_answer(pending, answer).map_err(|why| Error::WebRtc(why.to_string()))?;
+                self.wideband |= answer.sdp.contains(WIDEBAND);
+                let answer = SdpAnswer::from_sdp_string(&answer.sdp).map_err(|why| webrtc(&why))?;
+                self.rtc.sdp_api().accept_answer(pending, answer).map_err(|why| webrtc(&why))?;
             }
             Message::MediaSectionsRequirement(wanted) => {
                 if self.pending.is_some() {
@@ -225,25 +202,31 @@ impl Client {
     }
 
     fn say(&mut self) {
-        let Some(speech) = &self.speech else { return };
-        let payload = speech.packet(self.said);
+        let Some(speech) = &self.join.speech else { return };
+        let n = self.said;
         self.said += 1;
-        self.send(self.said, (self.said as u32).wrapping_mul(960), payload);
+        let Some(payload) = speech.packet(self.join.offset + n, self.wideband) else { return };
+        let at = now();
+        self.listening.said(self.join.offset + n, at);
+        self.sequence += 1;
+        if self.join.loss_percent > 0 && self.random.below(100) < u64::from(self.join.loss_percent) {
+            return;
+        }
+        self.send((n as u32).wrapping_mul(960), payload, at);
     }
 
-    fn send(&mut self, sequence: u64, timestamp: u32, payload: Arc<[u8]>) {
-        let Some(mid) = self.voice else { return };
-        let opus = self.rtc.codec_config().params().iter().map(|p| p.pt()).next();
-        if let (Some(pt), Some(stream)) = (opus, self.rtc.direct_api().stream_tx_by_mid(mid, None)) {
-            stream.write_rtp(RtpWrite::new(pt, SeqNo::from(sequence), timestamp, now(), payload));
+    fn send(&mut self, timestamp: u32, payload: Arc<[u8]>, at: Instant) {
+        let Some((mid, pt)) = self.voice else { return };
+        if let Some(stream) = self.rtc.direct_api().stream_tx_by_mid(mid, None) {
+            stream.write_rtp(RtpWrite::new(pt, SeqNo::from(self.sequence), timestamp, at, payload));
             self.stats.sent.fetch_add(1, Ordering::Relaxed);
         }
     }
 
     /// Carries out what the stack wants; returns when it wants to be woken.
-    async fn drain(&mut self) -> Result<Instant, Error> {
+    fn drain(&mut self) -> Result<Instant, Error> {
         loop {
-            match self.rtc.poll_output().map_err(|why| Error::WebRtc(why.to_string()))? {
+            match self.rtc.poll_output().map_err(|why| webrtc(&why))? {
                 Output::Timeout(at) => return Ok(at),
                 // What the network refuses is lost, as any datagram may be.
                 Output::Transmit(send) => drop(self.socket.try_send_to(&send.contents, send.destination)),
@@ -254,18 +237,38 @@ impl Client {
 
     fn event(&mut self, event: Event) -> Result<(), Error> {
         match event {
-            Event::Connected => self.stats.connected.store(true, Ordering::Relaxed),
-            Event::MediaAdded(added) if added.direction.is_sending() => self.voice = Some(added.mid),
-            Event::RtpPacket(packet) => {
-                self.stats.received.fetch_add(1, Ordering::Relaxed);
-                if self.echo {
-                    self.echoed += 1;
-                    self.send(self.echoed, packet.header.timestamp, packet.payload.clone());
-                }
+            Event::Connected => {
+                self.connected = true;
+                self.stats.connected.store(true, Ordering::Relaxed);
             }
+            Event::MediaAdded(added) if added.direction.is_sending() => {
+                let opus = self.rtc.codec_config().params().iter().map(|p| p.pt()).next();
+                self.voice = opus.map(|pt| (added.mid, pt));
+            }
+            Event::RtpPacket(packet) => self.packet(&packet),
             Event::IceConnectionStateChange(IceConnectionState::Disconnected) => return Err(Error::Ended),
             _ => {}
         }
         Ok(())
+    }
+
+    fn packet(&mut self, packet: &RtpPacket) {
+        self.stats.received.fetch_add(1, Ordering::Relaxed);
+        let at = now();
+        let (ssrc, sequence) = (*packet.header.ssrc, *packet.seq_no);
+        let known = self.heard.filter(|(held, ..)| *held == ssrc);
+        let (_, first, highest, count) = known.unwrap_or((ssrc, sequence, sequence, 0));
+        let now_missing = |highest: u64, count: u64| (highest + 1 - first).saturating_sub(count);
+        let (after, count) = (highest.max(sequence), count + 1);
+        if known.is_some() {
+            let more = now_missing(after, count).saturating_sub(now_missing(highest, count - 1));
+            self.stats.lost.fetch_add(more, Ordering::Relaxed);
+        }
+        self.heard = Some((ssrc, first, after, count));
+        self.listening.heard(packet.header.timestamp, &packet.payload, at);
+        if self.join.echo {
+            self.sequence += 1;
+            self.send(packet.header.timestamp, packet.payload.clone(), at);
+        }
     }
 }

@@ -2,9 +2,12 @@
 //! channels. Many fit into one process, so that load can be made on any machine.
 
 mod client;
+mod ear;
+mod join;
 mod signal;
 mod speech;
 
-pub use client::{Join, Participant, Stats, join};
+pub use ear::{Ear, Tape};
+pub use join::{Join, Participant, Stats, join};
 pub use signal::Error;
-pub use speech::Speech;
+pub use speech::{Speech, Voice};

@@ -1,52 +1,85 @@
 //! What a headless participant says: Opus packets of 20 ms, encoded once and shared by all.
 
+use crate::sound::Clip;
 use std::sync::Arc;
-use trunkline_audio::{
-    opus::{Encoder, EncoderConfig},
-    tone::Sine,
-};
+use trunkline_audio::opus::{Encoder, EncoderConfig};
 
-/// Samples of 20 ms at 48 kHz.
-const FRAME: usize = 960;
-/// Bits per second, as browsers and agents send.
-const BITRATE: u32 = 32_000;
+/// libopus' complexity, as clients use it.
+const COMPLEXITY: u8 = 5;
+/// Packets of at most so many bytes say that nothing is sent.
+const SILENCE: usize = 2;
+
+/// How it is encoded.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Voice {
+    /// Silence is not sent.
+    pub dtx: bool,
+    /// Packets repeat the one before, for this loss in percent; 0: they do not.
+    pub fec_for_loss: u8,
+}
+
+impl Default for Voice {
+    fn default() -> Self {
+        Self { dtx: true, fec_for_loss: 0 }
+    }
+}
 
 /// Packets that are said over and over.
 #[derive(Clone, Debug)]
 pub struct Speech {
-    packets: Arc<[Arc<[u8]>]>,
+    full: Arc<[Option<Arc<[u8]>>]>,
+    wide: Arc<[Option<Arc<[u8]>>]>,
 }
 
 impl Speech {
-    /// Encodes PCM at 48 kHz, mono.
+    /// Encodes a clip: at 48 kHz and 32 kb/s as browsers and agents send, and at 16 kHz and 24 kb/s
+    /// for a server that asks for no more.
     ///
     /// # Errors
-    /// A text if libopus refuses.
-    pub fn from_pcm(pcm: &[i16]) -> Result<Self, String> {
-        let config = EncoderConfig { rate: 48_000, bitrate: BITRATE, complexity: 5, ..EncoderConfig::default() };
-        let mut encoder = Encoder::new(config).map_err(|why| why.to_string())?;
-        let mut packets: Vec<Arc<[u8]>> = Vec::new();
-        let mut bytes = [0; 1_275];
-        for frame in pcm.chunks_exact(FRAME) {
-            let length = encoder.encode(frame, &mut bytes).map_err(|why| why.to_string())?;
-            packets.push(Arc::from(bytes.get(..length).unwrap_or_default()));
+    /// A text if libopus refuses, or there is nothing to encode.
+    pub fn new(clip: &Clip, voice: Voice) -> Result<Self, String> {
+        Ok(Self { full: encode(clip, voice, 48_000, 32_000)?, wide: encode(clip, voice, 16_000, 24_000)? })
+    }
+
+    /// The packet of the n-th 20 ms; none where silence is not sent.
+    pub(crate) fn packet(&self, n: u64, wideband: bool) -> Option<Arc<[u8]>> {
+        let packets = if wideband { &self.wide } else { &self.full };
+        let at = usize::try_from(n % packets.len().max(1) as u64).unwrap_or(0);
+        packets.get(at).cloned().flatten()
+    }
+}
+
+fn encode(clip: &Clip, voice: Voice, rate: u32, bitrate: u32) -> Result<Arc<[Option<Arc<[u8]>>]>, String> {
+    let config = EncoderConfig {
+        rate,
+        bitrate,
+        complexity: COMPLEXITY,
+        fec: voice.fec_for_loss > 0,
+        loss_percent: voice.fec_for_loss,
+        dtx: voice.dtx,
+    };
+    let mut encoder = Encoder::new(config).map_err(|why| why.to_string())?;
+    let mut packets = Vec::new();
+    let mut bytes = [0; 1_275];
+    for frame in clip.at(rate).pcm.chunks_exact(rate as usize / 50) {
+        let length = encoder.encode(frame, &mut bytes).map_err(|why| why.to_string())?;
+        packets.push((length > SILENCE).then(|| Arc::from(&bytes[..length])));
+    }
+    if packets.is_empty() { Err("less than 20 ms of sound".into()) } else { Ok(packets.into()) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn silence_is_not_sent_and_words_are() {
+        let clip = Clip { rate: 48_000, pcm: [Clip::tone().pcm[..48_000].to_vec(), vec![0; 96_000]].concat() };
+        let speech = Speech::new(&clip, Voice::default()).unwrap();
+        for wideband in [false, true] {
+            let sent = |packets: std::ops::Range<u64>| packets.filter(|n| speech.packet(*n, wideband).is_some()).count();
+            assert_eq!(sent(0..50), 50);
+            assert!(sent(100..150) < 10);
         }
-        if packets.is_empty() { Err("less than 20 ms of sound".into()) } else { Ok(Self { packets: packets.into() }) }
-    }
-
-    /// A sine, ten seconds of it.
-    ///
-    /// # Errors
-    /// A text if libopus refuses.
-    pub fn tone(hertz: f64) -> Result<Self, String> {
-        let mut pcm = vec![0; 48_000 * 10];
-        Sine::new(hertz, 8_000, 48_000).fill(&mut pcm);
-        Self::from_pcm(&pcm)
-    }
-
-    /// The packet of the n-th 20 ms.
-    pub(crate) fn packet(&self, n: u64) -> Arc<[u8]> {
-        let at = usize::try_from(n % self.packets.len() as u64).unwrap_or(0);
-        self.packets.get(at).cloned().unwrap_or_default()
     }
 }

@@ -1,0 +1,15 @@
+//! Many SIP callers with real RTP on one thread: they call, say a script 50 times a second, listen,
+//! hang up, and report what they saw.
+
+mod call;
+mod codec;
+mod message;
+mod plan;
+mod report;
+mod run;
+mod stream;
+
+pub use codec::Codec;
+pub use plan::{Control, Ear, Numbers, Plan};
+pub use report::{Outcome, Report, Spread};
+pub use run::run;

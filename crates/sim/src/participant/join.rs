@@ -1,0 +1,122 @@
+//! Joining a room, and what is left in the hand: the participant lives in a task of its own.
+
+use super::{
+    client::{Client, connection},
+    ear::{Ear, Listening},
+    signal::{Error, Signal},
+    speech::Speech,
+};
+use std::{
+    net::SocketAddr,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, AtomicU64},
+    },
+};
+use tokio::{
+    net::UdpSocket,
+    sync::{Notify, watch},
+};
+
+/// Who joins, and what it does there.
+#[derive(Clone, Debug, Default)]
+pub struct Join {
+    /// `ws://host:port`.
+    pub url: String,
+    /// A token that names room and identity.
+    pub token: String,
+    /// What it says, if anything.
+    pub speech: Option<Speech>,
+    /// With which packet of its speech it begins.
+    pub offset: u64,
+    /// Of a hundred packets so many are not sent, as if they were lost; spread by chance.
+    pub loss_percent: u8,
+    /// Whether it sends back every Opus packet as it is, instead of a speech.
+    pub echo: bool,
+    /// How it listens.
+    pub ear: Ear,
+}
+
+/// What it has seen; all counters only grow.
+#[derive(Debug, Default)]
+pub struct Stats {
+    /// RTP packets received.
+    pub received: AtomicU64,
+    /// RTP packets that the sequence numbers miss.
+    pub lost: AtomicU64,
+    /// RTP packets sent.
+    pub sent: AtomicU64,
+    /// ICE and DTLS are up.
+    pub connected: AtomicBool,
+    /// It left before it was told to.
+    pub failed: AtomicBool,
+}
+
+/// How far a participant is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Progress {
+    Joining,
+    /// Connected; if it publishes, its voice has a section.
+    Ready,
+    Over,
+}
+
+/// A participant that lives until it is dropped or [`Participant::leave`]s.
+#[derive(Debug)]
+pub struct Participant {
+    /// What it has seen.
+    pub stats: Arc<Stats>,
+    stop: Arc<Notify>,
+    progress: watch::Receiver<Progress>,
+}
+
+impl Participant {
+    /// Waits until it is connected and, if it publishes, speaks.
+    ///
+    /// # Errors
+    /// It ended before.
+    pub async fn ready(&mut self) -> Result<(), Error> {
+        match self.progress.wait_for(|p| *p != Progress::Joining).await {
+            Ok(progress) if *progress == Progress::Ready => Ok(()),
+            _ => Err(Error::Ended),
+        }
+    }
+
+    /// Leaves the room and waits until that is done.
+    pub async fn leave(mut self) {
+        self.stop.notify_one();
+        // The sender is gone when the task is.
+        let _ = self.progress.wait_for(|p| *p == Progress::Over).await;
+    }
+}
+
+/// Joins; the participant then lives in a task of its own.
+///
+/// # Errors
+/// The server cannot be reached or refuses.
+pub async fn join(join: Join) -> Result<Participant, Error> {
+    let remote = join.url.split("//").nth(1).unwrap_or_default().trim_end_matches('/').to_owned();
+    let probe = UdpSocket::bind("0.0.0.0:0").await?;
+    probe.connect(&remote).await?;
+    let ip = probe.local_addr()?.ip();
+    let socket = UdpSocket::bind(SocketAddr::new(ip, 0)).await?;
+    let local = socket.local_addr()?;
+
+    let publishes = join.echo || join.speech.is_some();
+    let (rtc, pending, offer) = connection(local, publishes)?;
+    let signal = Signal::open(&join.url, &join.token, offer, publishes).await?;
+    let stats = Arc::new(Stats::default());
+    let stop = Arc::new(Notify::new());
+    let (told, progress) = watch::channel(Progress::Joining);
+    let listening = Listening::new(join.ear.clone());
+    let client = Client::new(join, rtc, pending, signal, socket, local, stats.clone(), listening, publishes);
+    let (stopped, seen) = (stop.clone(), stats.clone());
+    tokio::spawn(async move {
+        if let Err(why) = client.live(&stopped, &told).await {
+            tracing::debug!(%why, "a headless participant ended");
+            seen.failed.store(true, std::sync::atomic::Ordering::Relaxed);
+        }
+        told.send_replace(Progress::Over);
+    });
+    Ok(Participant { stats, stop, progress })
+}

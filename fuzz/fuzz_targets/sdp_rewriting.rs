@@ -1,0 +1,22 @@
+//! SDP of WebRTC clients: read, and rewritten with an assignment for every section that was read.
+//! What comes out is read again and has the same sections.
+#![no_main]
+
+use libfuzzer_sys::fuzz_target;
+use trunkline_sdp::webrtc::{Assigned, rewrite_answer, sections};
+
+fuzz_target!(|data: &[u8]| {
+    let Ok(text) = std::str::from_utf8(data) else { return };
+    let Ok(read) = sections(text) else {
+        let _ = rewrite_answer(text, &[].into());
+        return;
+    };
+    let assigned = read
+        .iter()
+        .step_by(2)
+        .map(|s| (s.mid.clone(), Assigned { stream: "PA_a|TR_b".into(), track: "TR_b".into() }))
+        .collect();
+    let rewritten = rewrite_answer(text, &assigned);
+    let again = sections(&rewritten).expect("what was rewritten is not read again");
+    assert_eq!(again.len(), read.len());
+});
