@@ -1,16 +1,26 @@
 """A telephone's audio: RTP with PCMU both ways, a tone out, and a measure of what comes in."""
 
 import asyncio
+import base64
 import math
+import os
 import random
 import struct
 
 import numpy
+from pylibsrtp import Policy, Session
 
 from .peer import peak
 
 RATE = 8_000
 FRAME = 160
+# libsrtp's profile and the bytes of key and salt.
+SUITES = {
+    "AES_CM_128_HMAC_SHA1_80": (Policy.SRTP_PROFILE_AES128_CM_SHA1_80, 30),
+    "AES_CM_128_HMAC_SHA1_32": (Policy.SRTP_PROFILE_AES128_CM_SHA1_32, 30),
+    "AEAD_AES_128_GCM": (Policy.SRTP_PROFILE_AEAD_AES_128_GCM, 28),
+    "AEAD_AES_256_GCM": (Policy.SRTP_PROFILE_AEAD_AES_256_GCM, 44),
+}
 
 
 def _table() -> numpy.ndarray:
@@ -38,8 +48,11 @@ def encode(samples: numpy.ndarray) -> bytes:
 class Phone(asyncio.DatagramProtocol):
     """One RTP socket; `async with` opens and closes it."""
 
-    def __init__(self, hertz: float = 0, amplitude: int = 8_000):
+    def __init__(self, hertz: float = 0, amplitude: int = 8_000, suite: str | None = None, profile: str = "RTP/SAVP"):
         self.hertz, self.amplitude = hertz, amplitude
+        self.suite, self.profile = suite, profile if suite else "RTP/AVP"
+        self.keys = os.urandom(SUITES[suite][1]) if suite else b""
+        self.outward = self.inward = None
         self.packets: list[tuple[int, int, int, bytes]] = []
         self.sequence, self.timestamp = random.getrandbits(16), random.getrandbits(32)
         self.ssrc = random.getrandbits(32)
@@ -64,9 +77,11 @@ class Phone(asyncio.DatagramProtocol):
         host, port = self.address
         lines = [
             "v=0", f"o=- 1 {random.getrandbits(31)} IN IP4 {host}", "s=-", f"c=IN IP4 {host}", "t=0 0",
-            f"m=audio {port} RTP/AVP 0 101", "a=rtpmap:0 PCMU/8000", "a=rtpmap:101 telephone-event/8000",
+            f"m=audio {port} {self.profile} 0 101", "a=rtpmap:0 PCMU/8000", "a=rtpmap:101 telephone-event/8000",
             "a=fmtp:101 0-16", "a=ptime:20", f"a={direction}", "",
         ]
+        if self.suite:
+            lines.insert(-1, f"a=crypto:1 {self.suite} inline:{base64.b64encode(self.keys).decode()}")
         return "\r\n".join(lines).encode()
 
     def talk_to(self, answer: bytes):
@@ -75,6 +90,13 @@ class Phone(asyncio.DatagramProtocol):
         host = next(line.split()[-1] for line in lines if line.startswith("c="))
         port = next(int(line.split()[1]) for line in lines if line.startswith("m=audio"))
         self.remote = (host, port)
+        crypto = next((line.split() for line in lines if line.startswith("a=crypto:")), None)
+        if crypto:
+            assert crypto[1] == self.suite
+            theirs = base64.b64decode(crypto[2].removeprefix("inline:").split("|")[0])
+            profile = SUITES[self.suite][0]
+            self.outward = Session(Policy(self.keys, Policy.SSRC_ANY_OUTBOUND, srtp_profile=profile))
+            self.inward = Session(Policy(theirs, Policy.SSRC_ANY_INBOUND, srtp_profile=profile))
         if not self.task:
             self.task = asyncio.create_task(self._talk())
 
@@ -96,7 +118,8 @@ class Phone(asyncio.DatagramProtocol):
             "!BBHII", 0x80, payload_type | marker << 7, self.sequence & 0xFFFF, at & 0xFFFFFFFF, self.ssrc
         )
         self.sequence += 1
-        self.transport.sendto(head + payload, self.remote)
+        packet = head + payload
+        self.transport.sendto(self.outward.protect(packet) if self.outward else packet, self.remote)
 
     def press(self, code: int):
         """Sends a key as RFC 4733 events, the last one three times."""
@@ -107,6 +130,10 @@ class Phone(asyncio.DatagramProtocol):
     def datagram_received(self, data: bytes, _source):
         """Keeps every RTP packet."""
         if len(data) > 12 and data[0] >> 6 == 2 and not 192 <= data[1] <= 223:
+            if self.suite:
+                if self.inward is None:
+                    return
+                data = self.inward.unprotect(data)
             _, kind, sequence, timestamp, _ = struct.unpack("!BBHII", data[:12])
             self.packets.append((kind & 0x7F, sequence, timestamp, data[12:]))
             self.arrived.set()
