@@ -106,6 +106,27 @@ async def test_keys_arrive_once_each_way(server, lk, far_end):
         assert len([e for e in anna.events if e[0] == "sip_dtmf_received"]) == 1
 
 
+async def test_keys_in_info_and_in_the_audio_itself(server, lk, far_end):
+    await direct(lk)
+    async with Peer(server, ROOM, "anna") as anna, Phone(0, 0) as phone:
+        await anna.play(440)
+        offer = phone.offer().replace(b" 0 101", b" 0").replace(b"a=rtpmap:101 telephone-event/8000\r\n", b"")
+        dialog = await far_end.call(server.sip, five9.NUMBER, body=offer.replace(b"a=fmtp:101 0-16\r\n", b""))
+        phone.talk_to(dialog.final.body)
+        await anna.until(lambda: caller_of(anna), "the caller")
+        info = await dialog.send("INFO", {"Content-Type": "application/dtmf-relay"}, b"Signal=7\r\nDuration=160\r\n")
+        assert info.start.startswith(b"SIP/2.0 200")
+        await anna.until(lambda: anna.saw("sip_dtmf_received", lambda d: d.digit == "7"), "the key 7")
+        strange = await dialog.send("INFO", {"Content-Type": "text/plain"}, b"hello")
+        assert strange.start.startswith(b"SIP/2.0 415")
+        # The key 3 as its two tones (ITU-T Q.23).
+        phone.tones((697, 1_477))
+        await anna.until(lambda: anna.saw("sip_dtmf_received", lambda d: d.digit == "3"), "the key 3")
+        phone.tones(())
+        await phone.hear(0.5)
+        assert [e[1].digit for e in anna.events if e[0] == "sip_dtmf_received"] == ["7", "3"]
+
+
 async def test_the_last_word_is_heard_before_the_bye(server, lk, far_end):
     await direct(lk)
     async with Peer(server, ROOM, "anna") as anna, Phone() as phone:

@@ -1,7 +1,7 @@
 //! Messages in, the stack's events to the calls, messages out.
 
-use crate::{Exchange, Output, exchange::Drain, trace::call_id_of};
-use trunkline_call::Event as CallEvent;
+use crate::{Exchange, Output, exchange::Drain, info::key, trace::call_id_of};
+use trunkline_call::{Event as CallEvent, media::MediaFact};
 use trunkline_routing::Dispatch;
 use trunkline_sip::{
     Action, DialogId, Event, Message, RequestId,
@@ -154,6 +154,9 @@ impl Exchange {
             self.events.push_back((call.clone(), CallEvent::ByeReceived { reason: message.header("Reason") }));
             return;
         }
+        if let (Some(call), "INFO") = (&call, message.method()) {
+            return self.info_received(call, request, message, now, outputs);
+        }
         let mut actions = Vec::new();
         match message.method() {
             "BYE" => self.stack.respond(request, 200, "OK", &[], None, now, &mut actions),
@@ -162,7 +165,44 @@ impl Exchange {
                 self.stack.respond(request, 503, "Service Unavailable", &headers, None, now, &mut actions);
             }
             "OPTIONS" => self.stack.respond(request, 200, "OK", &[], None, now, &mut actions),
+            "INFO" => {
+                let gone = "Call/Transaction Does Not Exist";
+                self.stack.respond(request, 481, gone, &[], None, now, &mut actions);
+            }
             _ => self.stack.respond(request, 405, "Method Not Allowed", &[], None, now, &mut actions),
+        }
+        self.sip_actions(actions, None, now, outputs);
+    }
+}
+
+impl Exchange {
+    /// An INFO of a call (RFC 6086): a key, or something nobody here understands.
+    fn info_received(
+        &mut self,
+        call: &CallId,
+        request: &RequestId,
+        message: &Message,
+        now: Time,
+        outputs: &mut Vec<Output>,
+    ) {
+        let mut actions = Vec::new();
+        let kind = message.content_type().unwrap_or_default();
+        match key(&kind, &message.body()) {
+            Some((code, digit)) => {
+                if let Some(leg) = self.calls.get(call).map(|entry| entry.call.facts().leg()) {
+                    let fact = MediaFact::Dtmf { leg, code, digit: Some(digit) };
+                    self.events.push_back((call.clone(), CallEvent::Media(fact)));
+                }
+                self.stack.respond(request, 200, "OK", &[], None, now, &mut actions);
+            }
+            // An INFO without a body asks whether the dialog is alive.
+            None if message.body().is_empty() => {
+                self.stack.respond(request, 200, "OK", &[], None, now, &mut actions);
+            }
+            None => {
+                let accept = [("Accept".to_owned(), "application/dtmf-relay, application/dtmf".to_owned())];
+                self.stack.respond(request, 415, "Unsupported Media Type", &accept, None, now, &mut actions);
+            }
         }
         self.sip_actions(actions, None, now, outputs);
     }

@@ -11,7 +11,7 @@ use std::{
     net::{SocketAddr, UdpSocket as StdUdpSocket},
     time::Duration,
 };
-use trunkline_audio::{noise::ComfortNoise, plc::Concealer, resample::Resampler};
+use trunkline_audio::{dtmf_detect::Detector, noise::ComfortNoise, plc::Concealer, resample::Resampler};
 use trunkline_call::media::{LegKey, LegMedia, LegStats, MediaFact};
 use trunkline_rtp::{
     DtmfReceiver, DtmfSender, DtmfTick, HEADER_BYTES, Judgement, Packet, Reception, RoundTrip, SourceLock, digit_of,
@@ -49,6 +49,8 @@ pub(crate) struct Leg {
     lock: SourceLock,
     reception: Reception,
     dtmf: DtmfReceiver,
+    /// Listens for keys in the audio when there is no event type for them.
+    detector: Option<Box<Detector>>,
     /// The sequence number and timestamp of the next packet of speech, if nothing is lost.
     expected: Option<(u16, u32)>,
     /// Samples before `fresh` that nobody will deliver: lost, or never sent.
@@ -117,6 +119,7 @@ impl Leg {
             lock: SourceLock::default(),
             reception: Reception::default(),
             dtmf: DtmfReceiver::default(),
+            detector: None,
             expected: None,
             gap: 0,
             fresh: Vec::with_capacity(PACKET_SAMPLES * 4),
@@ -154,6 +157,8 @@ impl Leg {
         if self.media.as_ref().is_none_or(|held| held.telephone_event_clock != media.telephone_event_clock) {
             self.keys = DtmfSender::new(media.telephone_event_clock);
         }
+        let listens = media.telephone_event.is_none() && self.codec.rate() == 8_000;
+        self.detector = listens.then(|| self.detector.take().unwrap_or_else(|| Box::new(Detector::new())));
         match (&media.crypto, &self.secured) {
             // The same keys go on with the same numbers.
             (Some(keys), Some(held)) if held.keys == *keys => {}
@@ -277,23 +282,28 @@ impl Leg {
         }
         let arrived = now.nanos / 1_000 * u64::from(self.codec.clock()) / 1_000_000;
         self.reception.packet(packet.sequence, packet.timestamp, arrived as u32);
-        if packet.payload_type == media.payload_type && media.flowing.receive {
-            self.speech(packet.sequence, packet.timestamp, packet.payload);
+        if packet.payload_type == media.payload_type
+            && media.flowing.receive
+            && let Some(digit) = self.speech(packet.sequence, packet.timestamp, packet.payload)
+        {
+            self.stats.digits += 1;
+            let code = (0..16).find(|code| digit_of(*code) == Some(digit)).unwrap_or(0);
+            facts.push(MediaFact::Dtmf { leg: self.key.clone(), code, digit: Some(digit) });
         }
     }
 
-    /// Decodes speech; what was lost before it is made up.
-    fn speech(&mut self, sequence: u16, timestamp: u32, payload: &[u8]) {
+    /// Decodes speech; what was lost before it is made up. Returns a key that was heard in it.
+    fn speech(&mut self, sequence: u16, timestamp: u32, payload: &[u8]) -> Option<char> {
         let expected = self.expected.unwrap_or((sequence, timestamp));
         let missing = sequence.wrapping_sub(expected.0);
         if missing >= u16::MAX - LATE {
             // Its place has been filled already.
-            return;
+            return None;
         }
         let mut pcm = [0; PACKET_SAMPLES];
         let samples = self.codec.decode(payload, &mut pcm);
         if samples == 0 {
-            return;
+            return None;
         }
         let ticks = self.codec.ticks(samples);
         self.expected = Some((sequence.wrapping_add(1), timestamp.wrapping_add(ticks)));
@@ -312,6 +322,7 @@ impl Leg {
         }
         self.concealer.received(&mut pcm[..samples]);
         self.heard(&pcm[..samples]);
+        self.detector.as_mut()?.push(&pcm[..samples])
     }
 
     fn heard(&mut self, pcm: &[i16]) {

@@ -173,9 +173,11 @@ impl Thread {
 
     fn unpublish(&mut self, room: &RoomSid, sid: &TrackSid) {
         let Some(held) = self.rooms.get_mut(room) else { return };
-        let Some(index) = held.by_sid.remove(sid) else { return };
-        let Some(track) = held.tracks.try_remove(index) else { return };
-        match track.origin {
+        let Some(index) = held.by_sid.get(sid).copied() else { return };
+        let Some(track) = held.tracks.get(index) else { return };
+        let origin = track.origin.clone();
+        held.retire(index);
+        match origin {
             Origin::Peer { peer, .. } => {
                 if let Some(peer) = self.peers.get_mut(peer) {
                     peer.unpublish(index);
@@ -186,7 +188,7 @@ impl Thread {
                     leg.track = None;
                 }
             }
-            Origin::Builtin(_) => {}
+            Origin::Builtin(_) | Origin::Gone => {}
         }
     }
 
@@ -215,7 +217,7 @@ impl Thread {
                 Origin::Leg(_) | Origin::Builtin(_) if track.uplink.is_none() => {
                     track.uplink = Uplink::new(origin_rate, quality).map(Box::new);
                 }
-                Origin::Leg(_) | Origin::Builtin(_) => {}
+                Origin::Leg(_) | Origin::Builtin(_) | Origin::Gone => {}
             }
         }
         if let Some(publisher) = keyframe
@@ -259,12 +261,11 @@ impl Thread {
                     track.uplink = None;
                 }
                 if matches!(track.origin, Origin::Peer { peer, .. } if peer == index) {
-                    gone.push((at, track.sid.clone()));
+                    gone.push(at);
                 }
             }
-            for (at, sid) in gone {
-                room.tracks.remove(at);
-                room.by_sid.remove(&sid);
+            for at in gone {
+                room.retire(at);
             }
         }
         self.forget_if_empty(&peer.room);

@@ -1,6 +1,9 @@
 //! A room on a media thread: who is in it, and which tracks.
 
-use crate::{builtin::Member, track::Track};
+use crate::{
+    builtin::Member,
+    track::{Origin, Track},
+};
 use slab::Slab;
 use std::collections::HashMap;
 use trunkline_types::{ParticipantSid, TrackSid};
@@ -45,6 +48,18 @@ impl Room {
     /// Samples of one frame of its mix.
     pub(crate) fn frame(&self) -> usize {
         (self.rate as usize / 50).min(FRAME)
+    }
+
+    /// Takes a track out. What phones have not heard of it yet is still played to them.
+    pub(crate) fn retire(&mut self, index: usize) {
+        let Some(track) = self.tracks.get_mut(index) else { return };
+        self.by_sid.remove(&track.sid);
+        track.origin = Origin::Gone;
+        track.subscribers.clear();
+        track.uplink = None;
+        if self.legs.is_empty() || track.muted || track.downlink.as_ref().is_none_or(|d| d.is_empty()) {
+            self.tracks.remove(index);
+        }
     }
 
     /// Whether somebody has something left to say to the phones.

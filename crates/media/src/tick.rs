@@ -81,6 +81,9 @@ impl Thread {
                 }
             }
         }
+        room.tracks.retain(|_, track| {
+            track.origin != Origin::Gone || track.downlink.as_ref().is_some_and(|downlink| !downlink.is_empty())
+        });
         let mut wire = [0; FRAME];
         mix::add(&mut wire[..length], &said[..length]);
         mix::add(&mut wire[..length], &voices[..length]);

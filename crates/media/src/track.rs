@@ -14,6 +14,8 @@ pub(crate) enum Origin {
     /// The caller's voice.
     Leg(usize),
     Builtin(ParticipantSid),
+    /// It is gone; what it said last is still played to the phones.
+    Gone,
 }
 
 /// A section of a subscriber's connection.

@@ -51,7 +51,7 @@ class Phone(asyncio.DatagramProtocol):
     def __init__(self, hertz: float = 0, amplitude: int = 8_000, suite: str | None = None, profile: str = "RTP/SAVP"):
         self.hertz, self.amplitude = hertz, amplitude
         self.suite, self.profile = suite, profile if suite else "RTP/AVP"
-        self.keys = os.urandom(SUITES[suite][1]) if suite else b""
+        self.key_material = os.urandom(SUITES[suite][1]) if suite else b""
         self.outward = self.inward = None
         self.packets: list[tuple[int, int, int, bytes]] = []
         self.sequence, self.timestamp = random.getrandbits(16), random.getrandbits(32)
@@ -60,6 +60,7 @@ class Phone(asyncio.DatagramProtocol):
         self.arrived = asyncio.Event()
         self.task: asyncio.Task | None = None
         self.at = 0
+        self.also: tuple = ()
 
     async def __aenter__(self) -> "Phone":
         loop = asyncio.get_running_loop()
@@ -81,7 +82,7 @@ class Phone(asyncio.DatagramProtocol):
             "a=fmtp:101 0-16", "a=ptime:20", f"a={direction}", "",
         ]
         if self.suite:
-            lines.insert(-1, f"a=crypto:1 {self.suite} inline:{base64.b64encode(self.keys).decode()}")
+            lines.insert(-1, f"a=crypto:1 {self.suite} inline:{base64.b64encode(self.key_material).decode()}")
         return "\r\n".join(lines).encode()
 
     def talk_to(self, answer: bytes):
@@ -95,7 +96,7 @@ class Phone(asyncio.DatagramProtocol):
             assert crypto[1] == self.suite
             theirs = base64.b64decode(crypto[2].removeprefix("inline:").split("|")[0])
             profile = SUITES[self.suite][0]
-            self.outward = Session(Policy(self.keys, Policy.SSRC_ANY_OUTBOUND, srtp_profile=profile))
+            self.outward = Session(Policy(self.key_material, Policy.SSRC_ANY_OUTBOUND, srtp_profile=profile))
             self.inward = Session(Policy(theirs, Policy.SSRC_ANY_INBOUND, srtp_profile=profile))
         if not self.task:
             self.task = asyncio.create_task(self._talk())
@@ -106,7 +107,9 @@ class Phone(asyncio.DatagramProtocol):
         while True:
             times = (numpy.arange(FRAME) + self.at) / RATE
             self.at += FRAME
-            self.send(0, encode((self.amplitude * numpy.sin(2 * math.pi * self.hertz * times)).astype(int)))
+            voices = [(self.hertz, self.amplitude), *((hertz, 6_000) for hertz in self.also)]
+            speech = sum(amplitude * numpy.sin(2 * math.pi * hertz * times) for hertz, amplitude in voices)
+            self.send(0, encode(speech.astype(int)))
             self.timestamp += FRAME
             next_at += 0.02
             await asyncio.sleep(max(0, next_at - loop.time()))
@@ -120,6 +123,10 @@ class Phone(asyncio.DatagramProtocol):
         self.sequence += 1
         packet = head + payload
         self.transport.sendto(self.outward.protect(packet) if self.outward else packet, self.remote)
+
+    def tones(self, frequencies):
+        """Adds these tones to what is said from now on."""
+        self.also = frequencies
 
     def press(self, code: int):
         """Sends a key as RFC 4733 events, the last one three times."""

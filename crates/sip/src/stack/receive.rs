@@ -13,7 +13,7 @@ use crate::{
 use trunkline_types::Time;
 
 /// Methods with a handler.
-pub(crate) const ALLOW: &str = "INVITE, ACK, CANCEL, BYE, OPTIONS";
+pub(crate) const ALLOW: &str = "INVITE, ACK, CANCEL, BYE, OPTIONS, INFO";
 
 /// Whether the method is one of SIP's own (RFC 3261 and its extensions).
 pub(crate) fn is_known_method(method: &str) -> bool {
@@ -156,7 +156,7 @@ type Refusal = (u16, &'static str, Vec<(String, String)>);
 /// What RFC 3261 §8.2 has a server look at before anything else.
 fn unacceptable(message: &Message) -> Option<Refusal> {
     let method = message.method();
-    if !matches!(method, "INVITE" | "BYE" | "OPTIONS") {
+    if !matches!(method, "INVITE" | "BYE" | "OPTIONS" | "INFO") {
         return Some(match is_known_method(method) {
             true => (405, "Method Not Allowed", vec![header("Allow", ALLOW)]),
             false => (501, "Not Implemented", vec![header("Allow", ALLOW)]),
