@@ -7,8 +7,9 @@
 //! caller says is encoded and forwarded when it arrives; what the room says goes out to phones at a
 //! steady 20 ms. Our code on that path takes no lock and crosses to no other thread.
 
-#![forbid(unsafe_code)]
+#![deny(unsafe_code)]
 
+mod batch;
 mod builtin;
 mod downlink;
 mod leg;

@@ -1,6 +1,6 @@
 //! One WebRTC connection: its SDP, its ICE and DTLS, what it sends and receives.
 
-use crate::out_stream::OutStream;
+use crate::{batch::Outbound, out_stream::OutStream};
 use bytes::Bytes;
 use mio::net::UdpSocket;
 use std::{
@@ -104,6 +104,8 @@ pub(crate) struct Peer {
     backlog_bytes: [usize; 2],
     opened: usize,
     stuck: bool,
+    /// Nothing came for a while, and it has been told.
+    lost: bool,
     pending: Option<SdpPendingOffer>,
     /// When it wants to be driven without a packet.
     pub(crate) due: Option<Instant>,
@@ -132,6 +134,7 @@ impl Peer {
             backlog_bytes: [0; 2],
             opened: 0,
             stuck: false,
+            lost: false,
             pending: None,
             due: None,
             ufrags: Vec::new(),
@@ -270,7 +273,13 @@ impl Peer {
     ///
     /// # Errors
     /// The connection cannot go on.
-    pub(crate) fn drain(&mut self, index: usize, socket: &UdpSocket, out: &mut Outbox) -> Result<(), RtcError> {
+    pub(crate) fn drain(
+        &mut self,
+        index: usize,
+        socket: &UdpSocket,
+        outbound: &mut Outbound,
+        out: &mut Outbox,
+    ) -> Result<(), RtcError> {
         self.flush(out);
         loop {
             match self.rtc.poll_output()? {
@@ -278,8 +287,7 @@ impl Peer {
                     self.due = Some(at);
                     return Ok(());
                 }
-                // What the network refuses is lost, as any datagram may be.
-                Output::Transmit(send) => drop(socket.send_to(&send.contents, send.destination)),
+                Output::Transmit(send) => outbound.push(send, socket),
                 Output::Event(event) => self.event(index, event, out),
             }
         }
@@ -294,7 +302,14 @@ impl Peer {
             }
             Event::Connected => out.facts.push(PeerFact::Connected { peer: self.key.clone() }),
             Event::IceConnectionStateChange(IceConnectionState::Disconnected) | Event::Closed => {
+                self.lost = true;
                 out.facts.push(PeerFact::Lost { peer: self.key.clone() });
+            }
+            Event::IceConnectionStateChange(IceConnectionState::Connected | IceConnectionState::Completed)
+                if self.lost =>
+            {
+                self.lost = false;
+                out.facts.push(PeerFact::Connected { peer: self.key.clone() });
             }
             Event::ChannelOpen(id, label) => self.channel_opened(id, &label, out),
             Event::ChannelData(data) => self.data(data, out),

@@ -10,7 +10,6 @@ use crate::{
 };
 use std::{
     cmp::Reverse,
-    io::ErrorKind,
     net::SocketAddr,
     panic::{AssertUnwindSafe, catch_unwind},
 };
@@ -273,19 +272,21 @@ impl Thread {
 
     /// Reads the shared socket; whether there may be more.
     pub(crate) fn receive_rtc(&mut self, now: Time) -> bool {
-        let mut buffer = std::mem::take(&mut self.buffer);
+        let mut inbound = std::mem::take(&mut self.inbound);
         let mut more = true;
         for _ in 0..RTC_BUDGET {
-            match self.socket.recv_from(&mut buffer) {
-                Ok((length, from)) => self.datagram(&buffer[..length], from, now),
-                Err(error) if error.kind() == ErrorKind::WouldBlock => {
-                    more = false;
-                    break;
+            let (read, full) = inbound.read(&self.socket);
+            for at in 0..read {
+                if let Some((datagram, from)) = inbound.datagram(at) {
+                    self.datagram(datagram, from, now);
                 }
-                Err(_) => {}
+            }
+            if !full {
+                more = false;
+                break;
             }
         }
-        self.buffer = buffer;
+        self.inbound = inbound;
         self.settle(now);
         more
     }
@@ -346,8 +347,8 @@ impl Thread {
     pub(crate) fn drive(&mut self, index: usize, _now: Time) {
         let Some(peer) = self.peers.get_mut(index) else { return };
         let before = peer.due;
-        let (socket, outbox) = (&self.socket, &mut self.outbox);
-        match catch_unwind(AssertUnwindSafe(|| peer.drain(index, socket, outbox))) {
+        let (socket, outbound, outbox) = (&self.socket, &mut self.outbound, &mut self.outbox);
+        match catch_unwind(AssertUnwindSafe(|| peer.drain(index, socket, outbound, outbox))) {
             Err(_) => self.peer_fault(index),
             Ok(Err(why)) => {
                 tracing::debug!(participant = %peer.key.participant, %why, "a connection has failed");

@@ -1,6 +1,7 @@
 //! One media thread: it sleeps until a socket, a plan or a time calls, and owns all it touches.
 
 use crate::{
+    batch::{Inbound, Outbound},
     builtin::Member,
     downlink::Jitter,
     leg::Leg,
@@ -35,8 +36,8 @@ use trunkline_types::{ParticipantSid, RoomSid, Time};
 /// Tokens of what is not a leg.
 const WAKER: Token = Token(usize::MAX - 1);
 const RTC: Token = Token(usize::MAX - 2);
-/// Datagrams read from the shared socket before the legs have their turn.
-pub(crate) const RTC_BUDGET: usize = 256;
+/// Batches read from the shared socket before the legs have their turn.
+pub(crate) const RTC_BUDGET: usize = 8;
 /// The longest sleep.
 const NAP: Duration = Duration::from_millis(500);
 
@@ -84,6 +85,8 @@ pub(crate) fn spawn(parts: Parts) -> io::Result<(Waker, SocketAddr)> {
         jitter: parts.jitter,
         facts: Vec::with_capacity(64),
         outbox: Outbox::default(),
+        inbound: Inbound::new(),
+        outbound: Outbound::default(),
         frames: Vec::with_capacity(4),
         buffer: vec![0; 4096],
         ready: Vec::with_capacity(64),
@@ -143,6 +146,7 @@ fn run(mut thread: Thread, plans: &Receiver<MediaPlan>, clock: &Clock, sink: &Si
         more |= !thread.ready.is_empty();
         thread.wake_peers(now);
         thread.tick_rooms(now);
+        thread.outbound.flush(&thread.socket);
         for fact in thread.facts.drain(..) {
             sink(fact);
         }
@@ -170,6 +174,8 @@ pub(crate) struct Thread {
     pub(crate) jitter: Jitter,
     pub(crate) facts: Vec<MediaFact>,
     pub(crate) outbox: Outbox,
+    pub(crate) inbound: Inbound,
+    pub(crate) outbound: Outbound,
     pub(crate) frames: Vec<Frame>,
     pub(crate) buffer: Vec<u8>,
     /// Sockets of legs that hold something.

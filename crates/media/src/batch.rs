@@ -1,0 +1,180 @@
+//! Many datagrams with one system call: `recvmmsg` and `sendmmsg` on the shared WebRTC socket.
+//!
+//! The one place of this crate that speaks to the kernel by hand.
+#![allow(unsafe_code, reason = "recvmmsg and sendmmsg have no safe wrapper in the standard library")]
+
+use mio::net::UdpSocket;
+use socket2::SockAddr;
+use std::{io, mem, net::SocketAddr, os::fd::AsRawFd};
+use str0m::net::Transmit;
+
+/// Datagrams in one call.
+const BATCH: usize = 32;
+/// The longest datagram that is taken whole.
+const DATAGRAM_BYTES: usize = 2_048;
+
+/// Room for what one call reads; the default has none.
+#[derive(Default)]
+pub(crate) struct Inbound {
+    buffers: Vec<[u8; DATAGRAM_BYTES]>,
+    lengths: [usize; BATCH],
+    sources: [Option<SocketAddr>; BATCH],
+}
+
+impl Inbound {
+    pub(crate) fn new() -> Self {
+        Self { buffers: vec![[0; DATAGRAM_BYTES]; BATCH], lengths: [0; BATCH], sources: [None; BATCH] }
+    }
+
+    /// Reads what the socket holds, at most a batch; returns how many datagrams, and whether there
+    /// may be more.
+    pub(crate) fn read(&mut self, socket: &UdpSocket) -> (usize, bool) {
+        // SAFETY: all-zero bytes are valid for these C structures of integers and pointers.
+        let mut names: [libc::sockaddr_storage; BATCH] = unsafe { mem::zeroed() };
+        // SAFETY: as above.
+        let mut vectors: [libc::iovec; BATCH] = unsafe { mem::zeroed() };
+        // SAFETY: as above.
+        let mut headers: [libc::mmsghdr; BATCH] = unsafe { mem::zeroed() };
+        for (at, header) in headers.iter_mut().enumerate() {
+            vectors[at].iov_base = self.buffers[at].as_mut_ptr().cast();
+            vectors[at].iov_len = DATAGRAM_BYTES;
+            header.msg_hdr.msg_iov = &raw mut vectors[at];
+            header.msg_hdr.msg_iovlen = 1;
+            header.msg_hdr.msg_name = (&raw mut names[at]).cast();
+            header.msg_hdr.msg_namelen = mem::size_of::<libc::sockaddr_storage>() as libc::socklen_t;
+        }
+        // SAFETY: every header points to a buffer and a name of this frame or of `self` that live
+        // until the call returns, with their true lengths.
+        let read = unsafe {
+            libc::recvmmsg(
+                socket.as_raw_fd(),
+                headers.as_mut_ptr(),
+                BATCH as libc::c_uint,
+                libc::MSG_DONTWAIT,
+                std::ptr::null_mut(),
+            )
+        };
+        let read = usize::try_from(read).unwrap_or(0);
+        for at in 0..read {
+            self.lengths[at] = (headers[at].msg_len as usize).min(DATAGRAM_BYTES);
+            // SAFETY: the kernel has written a socket address of this length into the storage.
+            let name = unsafe { SockAddr::new(mem::transmute_copy(&names[at]), headers[at].msg_hdr.msg_namelen) };
+            self.sources[at] = name.as_socket();
+        }
+        (read, read == BATCH)
+    }
+
+    /// The n-th datagram of the last read, and where it came from.
+    pub(crate) fn datagram(&self, at: usize) -> Option<(&[u8], SocketAddr)> {
+        let bytes = self.buffers.get(at)?.get(..*self.lengths.get(at)?)?;
+        Some((bytes, (*self.sources.get(at)?)?))
+    }
+}
+
+/// Datagrams that wait to be sent together.
+#[derive(Default)]
+pub(crate) struct Outbound {
+    waiting: Vec<Transmit>,
+}
+
+impl Outbound {
+    /// Queues a datagram; a full batch is sent at once.
+    pub(crate) fn push(&mut self, datagram: Transmit, socket: &UdpSocket) {
+        self.waiting.push(datagram);
+        if self.waiting.len() >= BATCH {
+            self.flush(socket);
+        }
+    }
+
+    /// Sends what waits. What the network refuses is lost, as any datagram may be.
+    pub(crate) fn flush(&mut self, socket: &UdpSocket) {
+        let mut rest = self.waiting.as_slice();
+        while !rest.is_empty() {
+            let (now, later) = rest.split_at(rest.len().min(BATCH));
+            match send(now, socket) {
+                Ok(sent) if sent > 0 => rest = rest.get(sent..).unwrap_or_default(),
+                // The first one cannot be sent; the others may.
+                Ok(_) => rest = rest.get(1..).unwrap_or_default(),
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => break,
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                Err(_) => rest = rest.get(1..).unwrap_or(later),
+            }
+        }
+        self.waiting.clear();
+    }
+}
+
+fn send(datagrams: &[Transmit], socket: &UdpSocket) -> io::Result<usize> {
+    let mut names: [Option<SockAddr>; BATCH] = [const { None }; BATCH];
+    // SAFETY: all-zero bytes are valid for these C structures of integers and pointers.
+    let mut vectors: [libc::iovec; BATCH] = unsafe { mem::zeroed() };
+    // SAFETY: as above.
+    let mut headers: [libc::mmsghdr; BATCH] = unsafe { mem::zeroed() };
+    for (at, datagram) in datagrams.iter().enumerate() {
+        let name = names[at].insert(SockAddr::from(datagram.destination));
+        vectors[at].iov_base = datagram.contents.as_ptr().cast_mut().cast();
+        vectors[at].iov_len = datagram.contents.len();
+        headers[at].msg_hdr.msg_iov = &raw mut vectors[at];
+        headers[at].msg_hdr.msg_iovlen = 1;
+        headers[at].msg_hdr.msg_name = name.as_ptr().cast_mut().cast();
+        headers[at].msg_hdr.msg_namelen = name.len();
+    }
+    // SAFETY: every header points to a payload and a name that live until the call returns, with
+    // their true lengths; the kernel only reads them.
+    let sent = unsafe {
+        libc::sendmmsg(socket.as_raw_fd(), headers.as_mut_ptr(), datagrams.len() as libc::c_uint, libc::MSG_DONTWAIT)
+    };
+    usize::try_from(sent).map_err(|_| io::Error::last_os_error())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use str0m::net::{DatagramSend, Protocol};
+
+    fn socket() -> UdpSocket {
+        UdpSocket::bind(SocketAddr::from(([127, 0, 0, 1], 0))).unwrap()
+    }
+
+    #[test]
+    fn what_is_sent_in_batches_arrives_in_order() {
+        let (sender, receiver) = (socket(), socket());
+        let (source, destination) = (sender.local_addr().unwrap(), receiver.local_addr().unwrap());
+        let mut outbound = Outbound::default();
+        for n in 0..70u8 {
+            let contents = DatagramSend::from(vec![n; usize::from(n) + 1]);
+            outbound.push(Transmit { proto: Protocol::Udp, source, destination, contents }, &sender);
+        }
+        outbound.flush(&sender);
+        let (mut inbound, mut seen) = (Inbound::new(), 0u8);
+        loop {
+            let (read, more) = inbound.read(&receiver);
+            for at in 0..read {
+                let (bytes, from) = inbound.datagram(at).unwrap();
+                assert_eq!((bytes, from), (&vec![seen; usize::from(seen) + 1][..], source));
+                seen += 1;
+            }
+            if !more {
+                break;
+            }
+        }
+        assert_eq!(seen, 70);
+    }
+
+    #[test]
+    fn one_that_cannot_be_sent_does_not_hold_up_the_others() {
+        let (sender, receiver) = (socket(), socket());
+        let (source, good) = (sender.local_addr().unwrap(), receiver.local_addr().unwrap());
+        let mut outbound = Outbound::default();
+        // An IPv6 address on an IPv4 socket, and a datagram longer than any.
+        let wrong: SocketAddr = "[::1]:9".parse().unwrap();
+        for (destination, length) in [(wrong, 1), (good, 70_000), (good, 3)] {
+            let contents = DatagramSend::from(vec![7; length]);
+            outbound.push(Transmit { proto: Protocol::Udp, source, destination, contents }, &sender);
+        }
+        outbound.flush(&sender);
+        let mut inbound = Inbound::new();
+        assert_eq!(inbound.read(&receiver).0, 1);
+        assert_eq!(inbound.datagram(0).unwrap().0, [7; 3]);
+    }
+}
