@@ -57,6 +57,8 @@ struct World {
     next: u64,
     tracks: Vec<TrackSid>,
     room: RoomSid,
+    /// What the exchange said first, for a failure.
+    log: VecDeque<String>,
 }
 
 impl World {
@@ -71,6 +73,10 @@ impl World {
                     seen.hung_up = true;
                 }
                 Output::Media(MediaPlan::Peer(plan)) => self.planned(plan),
+                Output::Log(line) => {
+                    self.log.push_back(line.text);
+                    self.log.truncate(20);
+                }
                 _ => {}
             }
         }
@@ -132,7 +138,7 @@ impl World {
         for output in outputs {
             match output {
                 Output::Reply(_, Ok(Reply::Done)) => {}
-                Output::Reply(_, Err(_)) => refused = true,
+                Output::Reply(request, Err(_)) if request == connection => refused = true,
                 Output::Signal(connection, response) => self.told(connection, *response),
                 Output::HangUp(connection) => {
                     self.connections.get_mut(&connection).expect("a hang-up of nobody").hung_up = true;
@@ -240,16 +246,21 @@ impl World {
 
     /// Everybody hangs up, and time passes until nothing is left.
     fn finish(&mut self) {
-        let open: Vec<_> = self.connections.keys().copied().collect();
-        for connection in open {
+        let open: Vec<_> = self.connections.iter().map(|(c, seen)| (*c, seen.participant.clone())).collect();
+        for (connection, participant) in open {
             self.input(Input::SignalClosed(connection));
+            // A participant without signalling stays as long as its media does.
+            for side in [Side::Publisher, Side::Subscriber] {
+                let peer = PeerKey { participant: participant.clone(), side };
+                self.input(Input::Media(MediaFact::Peer(PeerFact::Lost { peer })));
+            }
         }
         for _ in 0..10_000 {
             let Some(at) = self.exchange.poll_timeout() else { break };
             self.now = Time { nanos: self.now.nanos.max(at.nanos), ..self.now };
             self.input(Input::Tick);
         }
-        assert!(self.exchange.is_quiet(), "something is left: {:?}", self.exchange.poll_timeout());
+        assert!(self.exchange.is_quiet(), "something is left: {:?}; {:?}", self.exchange.poll_timeout(), self.log);
     }
 }
 
@@ -262,6 +273,7 @@ fuzz_target!(|data: &[u8]| {
         next: 0,
         tracks: Vec::new(),
         room: RoomSid::default(),
+        log: VecDeque::new(),
     };
     let mut rest = data;
     while let [op, argument, length, tail @ ..] = rest {
