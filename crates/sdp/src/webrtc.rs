@@ -175,27 +175,37 @@ impl<'a> Draft<'a> {
 
 /// Writes into an answer which track each section carries to the client: an assigned section says
 /// so by `a=msid` and is `a=sendonly`; one that would send but is not assigned becomes
-/// `a=inactive` and loses its `a=ssrc` lines. Sections that the client sends on, and data, stay.
-pub fn rewrite_answer(sdp: &str, assigned: &BTreeMap<String, Assigned>) -> String {
+/// `a=inactive` and loses its `a=ssrc` lines. Sections that the client sends on, and data, stay;
+/// with `max_playback_rate`, in Hz, a client is told that nobody hears more of its Opus (RFC 7587
+/// §6.1), so that it need not send more.
+pub fn rewrite_answer(sdp: &str, assigned: &BTreeMap<String, Assigned>, max_playback_rate: Option<u32>) -> String {
     let mut out = String::with_capacity(sdp.len() + assigned.len() * 128);
     let mut section: Vec<&str> = Vec::new();
     for line in sdp.lines().filter(|l| !l.is_empty()) {
         if line.starts_with("m=") {
-            write_section(&section, assigned, &mut out);
+            write_section(&section, assigned, max_playback_rate, &mut out);
             section.clear();
         }
         section.push(line);
     }
-    write_section(&section, assigned, &mut out);
+    write_section(&section, assigned, max_playback_rate, &mut out);
     out
 }
 
-fn write_section(lines: &[&str], assigned: &BTreeMap<String, Assigned>, out: &mut String) {
+fn write_section(lines: &[&str], assigned: &BTreeMap<String, Assigned>, rate: Option<u32>, out: &mut String) {
     let is_media = lines.first().is_some_and(|l| l.starts_with("m=audio") || l.starts_with("m=video"));
     let mid = lines.iter().find_map(|l| l.strip_prefix("a=mid:")).map(str::trim);
     let track = mid.and_then(|mid| assigned.get(mid)).filter(|_| is_media);
     let carries_ours = lines.iter().any(|l| matches!(*l, "a=sendonly" | "a=sendrecv")) && track.is_some();
+    let hears_client = lines.contains(&"a=recvonly");
+    let opus = lines.iter().find_map(|l| l.strip_prefix("a=rtpmap:")?.strip_suffix(" opus/48000/2"));
     for line in lines {
+        if let (true, Some(rate), Some(pt)) = (hears_client, rate, opus)
+            && line.strip_prefix("a=fmtp:").and_then(|l| l.strip_prefix(pt)).is_some_and(|l| l.starts_with(' '))
+        {
+            push(out, &format!("{line};maxplaybackrate={rate}"));
+            continue;
+        }
         if is_media {
             let is_msid = line.starts_with("a=msid:") || (line.starts_with("a=ssrc:") && line.contains(" msid:"));
             let is_ssrc = line.starts_with("a=ssrc:") || line.starts_with("a=ssrc-group:");
@@ -261,14 +271,14 @@ mod tests {
     #[test]
     fn an_answer_names_the_assigned_track_and_silences_the_rest() {
         let track = Assigned { stream: "PA_82965f16a6ff|TR_AM9fdfd381c9".into(), track: "TR_AM9fdfd381c9".into() };
-        assert_eq!(rewrite_answer(ANSWER, &[("0".to_owned(), track)].into()), WANTED);
+        assert_eq!(rewrite_answer(ANSWER, &[("0".to_owned(), track)].into(), None), WANTED);
     }
 
     #[test]
     fn what_the_client_sends_is_left_alone_and_no_section_of_its_own_is_taken() {
         let track = Assigned { stream: "s".into(), track: "t".into() };
         let both = [("3".to_owned(), track.clone()), ("7".to_owned(), track)].into();
-        let out = rewrite_answer(ANSWER, &both);
+        let out = rewrite_answer(ANSWER, &both, None);
         assert!(!out.contains("msid:s t"));
         assert!(out.contains("a=mid:7\r\na=recvonly"));
     }
@@ -310,11 +320,23 @@ mod tests {
         for at in 0..ANSWER.len() {
             let mut bytes = ANSWER.as_bytes().to_vec();
             let _ = sections(&ANSWER[..at]);
-            let _ = rewrite_answer(&ANSWER[..at], &BTreeMap::new());
+            let _ = rewrite_answer(&ANSWER[..at], &BTreeMap::new(), None);
             bytes[at] ^= 0x5f;
             let text = String::from_utf8_lossy(&bytes);
             let _ = sections(&text);
-            let _ = rewrite_answer(&text, &BTreeMap::new());
+            let _ = rewrite_answer(&text, &BTreeMap::new(), None);
         }
+    }
+
+    #[test]
+    fn a_client_that_only_phones_hear_is_told_so() {
+        let answer = "v=0\r\nm=audio 9 UDP/TLS/RTP/SAVPF 111\r\na=mid:0\r\na=recvonly\r\na=rtpmap:111 opus/48000/2\r\n\
+                      a=fmtp:111 minptime=10;useinbandfec=1\r\n\
+                      m=audio 9 UDP/TLS/RTP/SAVPF 111\r\na=mid:1\r\na=inactive\r\na=rtpmap:111 opus/48000/2\r\n\
+                      a=fmtp:111 minptime=10;useinbandfec=1\r\n";
+        let rewritten = rewrite_answer(answer, &BTreeMap::new(), Some(16_000));
+        let (first, second) = rewritten.split_once("a=mid:1").unwrap();
+        assert!(first.contains("a=fmtp:111 minptime=10;useinbandfec=1;maxplaybackrate=16000\r\n"), "{rewritten}");
+        assert!(!second.contains("maxplaybackrate"), "{rewritten}");
     }
 }

@@ -5,12 +5,14 @@ use std::{collections::BTreeMap, time::Duration};
 use trunkline_call::media::peer::{PeerPlan, Side};
 use trunkline_room::signal::{Description, Response, Transports};
 use trunkline_sdp::webrtc::{Assigned, rewrite_answer, sections};
-use trunkline_types::{ParticipantSid, Time};
+use trunkline_types::{ParticipantSid, RoomSid, Time};
 
 /// How many offers of one client are answered within [`OFFERS_WITHIN`].
 const MAX_OFFERS: u32 = 20;
 /// See [`MAX_OFFERS`].
 pub(super) const OFFERS_WITHIN: Duration = Duration::from_secs(2);
+/// Samples per second of the best a phone can hear.
+const PHONE_RATE: u32 = 16_000;
 /// Offers of one client that wait for their answer.
 const OFFERS_WAITING: usize = 16;
 
@@ -44,6 +46,11 @@ impl Exchange {
         }
         let (peer, room) = (session.peer(Side::Publisher), session.room.clone());
         Self::plan(PeerPlan::Offer { peer, room, sdp: offer.sdp, id: offer.id }, outputs);
+    }
+
+    /// Whether phones are in the room, and no other client than this one.
+    fn only_phones_hear(&self, sid: &ParticipantSid, room: &RoomSid) -> bool {
+        !self.calls.of_room(room).is_empty() && self.peers.members(room).iter().all(|member| member == sid)
     }
 
     /// An offer that came too soon has its turn.
@@ -84,7 +91,8 @@ impl Exchange {
                 Some((mid.clone(), Assigned { stream: format!("{publisher}|{track}"), track: track.to_string() }))
             })
             .collect();
-        let description = Description { sdp: rewrite_answer(sdp, &assigned), id };
+        let rate = self.only_phones_hear(sid, &room).then_some(PHONE_RATE);
+        let description = Description { sdp: rewrite_answer(sdp, &assigned, rate), id };
         self.say(sid, Response::Answer { description, tracks_by_mid }, outputs);
         self.feed(sid, outputs);
         self.ask_after_answer(sid, grown, now, outputs);
