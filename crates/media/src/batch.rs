@@ -1,4 +1,5 @@
-//! Many datagrams with one system call: `recvmmsg` and `sendmmsg` on the shared WebRTC socket.
+//! Many datagrams with one system call: `recvmmsg` on every socket, `sendmmsg` on the shared WebRTC
+//! one. A read that is not full has emptied the socket, so nobody asks it again.
 //!
 //! The one place of this crate that speaks to the kernel by hand.
 #![allow(unsafe_code, reason = "recvmmsg and sendmmsg have no safe wrapper in the standard library")]
@@ -9,7 +10,7 @@ use std::{io, mem, net::SocketAddr, os::fd::AsRawFd};
 use str0m::net::Transmit;
 
 /// Datagrams in one call.
-const BATCH: usize = 32;
+pub(crate) const BATCH: usize = 32;
 /// The longest datagram that is taken whole.
 const DATAGRAM_BYTES: usize = 2_048;
 
@@ -26,16 +27,17 @@ impl Inbound {
         Self { buffers: vec![[0; DATAGRAM_BYTES]; BATCH], lengths: [0; BATCH], sources: [None; BATCH] }
     }
 
-    /// Reads what the socket holds, at most a batch; returns how many datagrams, and whether there
-    /// may be more.
-    pub(crate) fn read(&mut self, socket: &UdpSocket) -> (usize, bool) {
+    /// Reads what the socket holds, at most `N` datagrams; returns how many there were, and whether
+    /// there may be more.
+    pub(crate) fn read<const N: usize>(&mut self, socket: &UdpSocket) -> (usize, bool) {
+        let most = N.min(self.buffers.len());
         // SAFETY: all-zero bytes are valid for these C structures of integers and pointers.
-        let mut names: [libc::sockaddr_storage; BATCH] = unsafe { mem::zeroed() };
+        let mut names: [libc::sockaddr_storage; N] = unsafe { mem::zeroed() };
         // SAFETY: as above.
-        let mut vectors: [libc::iovec; BATCH] = unsafe { mem::zeroed() };
+        let mut vectors: [libc::iovec; N] = unsafe { mem::zeroed() };
         // SAFETY: as above.
-        let mut headers: [libc::mmsghdr; BATCH] = unsafe { mem::zeroed() };
-        for (at, header) in headers.iter_mut().enumerate() {
+        let mut headers: [libc::mmsghdr; N] = unsafe { mem::zeroed() };
+        for (at, header) in headers.iter_mut().enumerate().take(most) {
             vectors[at].iov_base = self.buffers[at].as_mut_ptr().cast();
             vectors[at].iov_len = DATAGRAM_BYTES;
             header.msg_hdr.msg_iov = &raw mut vectors[at];
@@ -49,24 +51,27 @@ impl Inbound {
             libc::recvmmsg(
                 socket.as_raw_fd(),
                 headers.as_mut_ptr(),
-                BATCH as libc::c_uint,
+                most as libc::c_uint,
                 libc::MSG_DONTWAIT,
                 std::ptr::null_mut(),
             )
         };
-        let read = usize::try_from(read).unwrap_or(0);
+        let Ok(read) = usize::try_from(read) else {
+            // An ICMP message about an earlier datagram; what came may stand behind it.
+            return (0, io::Error::last_os_error().kind() != io::ErrorKind::WouldBlock);
+        };
         for at in 0..read {
             self.lengths[at] = (headers[at].msg_len as usize).min(DATAGRAM_BYTES);
             // SAFETY: the kernel has written a socket address of this length into the storage.
             let name = unsafe { SockAddr::new(mem::transmute_copy(&names[at]), headers[at].msg_hdr.msg_namelen) };
             self.sources[at] = name.as_socket();
         }
-        (read, read == BATCH)
+        (read, read > 0 && read == most)
     }
 
     /// The n-th datagram of the last read, and where it came from.
-    pub(crate) fn datagram(&self, at: usize) -> Option<(&[u8], SocketAddr)> {
-        let bytes = self.buffers.get(at)?.get(..*self.lengths.get(at)?)?;
+    pub(crate) fn datagram(&mut self, at: usize) -> Option<(&mut [u8], SocketAddr)> {
+        let bytes = self.buffers.get_mut(at)?.get_mut(..*self.lengths.get(at)?)?;
         Some((bytes, (*self.sources.get(at)?)?))
     }
 }
@@ -148,10 +153,10 @@ mod tests {
         outbound.flush(&sender);
         let (mut inbound, mut seen) = (Inbound::new(), 0u8);
         loop {
-            let (read, more) = inbound.read(&receiver);
+            let (read, more) = inbound.read::<BATCH>(&receiver);
             for at in 0..read {
                 let (bytes, from) = inbound.datagram(at).unwrap();
-                assert_eq!((bytes, from), (&vec![seen; usize::from(seen) + 1][..], source));
+                assert_eq!((&*bytes, from), (&vec![seen; usize::from(seen) + 1][..], source));
                 seen += 1;
             }
             if !more {
@@ -174,7 +179,7 @@ mod tests {
         }
         outbound.flush(&sender);
         let mut inbound = Inbound::new();
-        assert_eq!(inbound.read(&receiver).0, 1);
+        assert_eq!(inbound.read::<BATCH>(&receiver).0, 1);
         assert_eq!(inbound.datagram(0).unwrap().0, [7; 3]);
     }
 }

@@ -1,13 +1,13 @@
 //! A SIP leg: its sockets, its codec, what it hears and says.
 
 use crate::{
+    batch::Inbound,
     leg_codec::{LegCodec, PACKET_SAMPLES},
     room::FRAME,
 };
 use mio::net::UdpSocket;
 use std::{
     collections::VecDeque,
-    io::ErrorKind,
     net::{SocketAddr, UdpSocket as StdUdpSocket},
     time::Duration,
 };
@@ -25,7 +25,7 @@ use trunkline_types::{RoomSid, Time};
 /// What is kept of the caller's voice before it is mixed: five frames of 20 ms at 16 kHz.
 const PLAYOUT: usize = FRAME * 5;
 /// Packets read from one leg before the others have their turn.
-const BUDGET: usize = 32;
+const BUDGET: usize = 4;
 /// Between two reports.
 const REPORT_EVERY: Duration = Duration::from_secs(5);
 /// Packets in a row that are made up when they are lost.
@@ -191,28 +191,25 @@ impl Leg {
     }
 
     /// Reads what the RTP socket holds; whether there may be more.
-    pub(crate) fn receive(&mut self, now: Time, buffer: &mut [u8], facts: &mut Vec<MediaFact>) -> bool {
-        for _ in 0..BUDGET {
-            match self.rtp.recv_from(buffer) {
-                Ok((length, source)) => self.packet(&mut buffer[..length], source, now, facts),
-                Err(error) if error.kind() == ErrorKind::WouldBlock => return false,
-                // A far end that is not there yet answers by ICMP.
-                Err(_) => {}
+    pub(crate) fn receive(&mut self, now: Time, inbound: &mut Inbound, facts: &mut Vec<MediaFact>) -> bool {
+        let (read, more) = inbound.read::<BUDGET>(&self.rtp);
+        for at in 0..read {
+            if let Some((datagram, source)) = inbound.datagram(at) {
+                self.packet(datagram, source, now, facts);
             }
         }
-        true
+        more
     }
 
     /// Reads what the RTCP socket holds; whether there may be more.
-    pub(crate) fn receive_rtcp(&mut self, now: Time, buffer: &mut [u8]) -> bool {
-        for _ in 0..BUDGET {
-            match self.rtcp.recv_from(buffer) {
-                Ok((length, source)) => self.report_received(&mut buffer[..length], source, now),
-                Err(error) if error.kind() == ErrorKind::WouldBlock => return false,
-                Err(_) => {}
+    pub(crate) fn receive_rtcp(&mut self, now: Time, inbound: &mut Inbound) -> bool {
+        let (read, more) = inbound.read::<BUDGET>(&self.rtcp);
+        for at in 0..read {
+            if let Some((datagram, source)) = inbound.datagram(at) {
+                self.report_received(datagram, source, now);
             }
         }
-        true
+        more
     }
 
     fn report_received(&mut self, bytes: &mut [u8], source: SocketAddr, now: Time) {

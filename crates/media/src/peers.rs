@@ -2,6 +2,7 @@
 //! from track to subscribers.
 
 use crate::{
+    batch::BATCH,
     peer::Peer,
     rtc_socket::stun_ufrag,
     thread::{RTC_BUDGET, Thread},
@@ -275,7 +276,7 @@ impl Thread {
         let mut inbound = std::mem::take(&mut self.inbound);
         let mut more = true;
         for _ in 0..RTC_BUDGET {
-            let (read, full) = inbound.read(&self.socket);
+            let (read, full) = inbound.read::<BATCH>(&self.socket);
             for at in 0..read {
                 if let Some((datagram, from)) = inbound.datagram(at) {
                     self.datagram(datagram, from, now);

@@ -355,10 +355,10 @@ impl Thread {
         ready.retain(|token| {
             let (index, is_rtcp) = leg_of(*token);
             let Some(leg) = self.legs.get_mut(index) else { return false };
-            let (buffer, facts) = (&mut self.buffer, &mut self.facts);
+            let (inbound, facts) = (&mut self.inbound, &mut self.facts);
             // A fault costs one leg, not the thread.
             let received = catch_unwind(AssertUnwindSafe(|| {
-                if is_rtcp { leg.receive_rtcp(now, buffer) } else { leg.receive(now, buffer, facts) }
+                if is_rtcp { leg.receive_rtcp(now, inbound) } else { leg.receive(now, inbound, facts) }
             }));
             let Ok(more) = received else {
                 let key = leg.key.clone();
