@@ -5,6 +5,7 @@ mod check;
 mod fuzz;
 mod process;
 mod setup;
+mod soak;
 mod test;
 mod tidy;
 
@@ -15,6 +16,9 @@ const USAGE: &str = "cargo xtask check                         fmt, clippy, carg
 cargo xtask tidy                          the rules of the house
 cargo xtask test                          everything but the long runs; sets up what it needs
 cargo xtask bench signalling              calls per second, set-up latency, memory per dialog
+cargo xtask bench media [--quick] [--quality] [--only-quality] [--tone SECONDS]
+                                          calls per core, memory per call, set-up, delay; PESQ
+cargo xtask soak [--minutes N]            50 rooms for an hour, and what is left then
 cargo xtask fuzz [TARGET] [--seconds N]   one target or all, 60 seconds each by default";
 
 fn main() -> ExitCode {
@@ -38,6 +42,9 @@ fn run() -> Result<bool> {
         ["tidy"] => tidy::run(),
         ["test"] => test::run(),
         ["bench", "signalling"] => bench::signalling(),
+        ["bench", "media", rest @ ..] => bench::media(bench::Options::read(rest)?),
+        ["soak"] => soak::run(60),
+        ["soak", "--minutes", minutes] => soak::run(minutes.parse()?),
         ["fuzz", rest @ ..] => fuzz::run(rest),
         ["help" | "--help" | "-h"] => {
             println!("{USAGE}");

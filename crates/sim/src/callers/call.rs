@@ -1,7 +1,7 @@
 //! The signalling of one call: INVITE, 200, ACK, and a BYE from either side.
 
 use super::{
-    message::{Dialog, header, media_address, ok, offer},
+    message::{Dialog, header, media_address, offer, ok},
     report::Outcome,
     stream::Stream,
 };

@@ -10,6 +10,6 @@ mod run;
 mod stream;
 
 pub use codec::Codec;
-pub use plan::{Control, Ear, Numbers, Plan};
+pub use plan::{Control, Ear, Numbers, Plan, Script};
 pub use report::{Outcome, Report, Spread};
 pub use run::run;

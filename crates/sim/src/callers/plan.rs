@@ -4,10 +4,7 @@ use super::{codec::BYTES, codec::Codec};
 use crate::sound::{Clip, Line};
 use std::{
     net::SocketAddr,
-    sync::{
-        Arc,
-        mpsc::{Receiver, SyncSender},
-    },
+    sync::{Arc, mpsc::Receiver},
     time::Duration,
 };
 
@@ -45,6 +42,17 @@ pub enum Ear {
     },
 }
 
+/// What is said, encoded.
+#[derive(Clone, Debug)]
+pub struct Script(pub(crate) Arc<[[u8; BYTES]]>);
+
+impl Script {
+    /// A clip in a codec.
+    pub fn new(codec: Codec, clip: &Clip) -> Self {
+        Self(codec.script(&clip.at(codec.rate()).pcm).into())
+    }
+}
+
 /// What callers do.
 #[derive(Clone, Debug)]
 pub struct Plan {
@@ -62,7 +70,8 @@ pub struct Plan {
     pub end: Option<Duration>,
     /// What they speak.
     pub codec: Codec,
-    pub(crate) script: Arc<[[u8; BYTES]]>,
+    /// What they say.
+    pub script: Script,
     /// Each begins somewhere else in the script.
     pub scatter: bool,
     /// How they listen.
@@ -80,7 +89,7 @@ impl Plan {
             hold: None,
             end: None,
             codec,
-            script: codec.script(&says.at(codec.rate()).pcm).into(),
+            script: Script::new(codec, says),
             scatter: false,
             ear: Ear::Counts,
         }
@@ -88,10 +97,10 @@ impl Plan {
 }
 
 /// Who else has a say in when calls begin.
-#[derive(Debug, Default)]
+#[derive(Default)]
 pub struct Control {
     /// Calls to begin now; the run ends when nobody can send any more and all calls are over.
     pub begin: Option<Receiver<u32>>,
-    /// Told of each call that is over; what it cannot take is not told.
-    pub over: Option<SyncSender<u32>>,
+    /// Told of each call that is over.
+    pub over: Option<Box<dyn FnMut(u32) + Send>>,
 }

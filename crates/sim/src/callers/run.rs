@@ -184,9 +184,7 @@ impl Callers<'_> {
         let mut socket = UdpSocket::bind(SocketAddr::new(self.local.ip(), 0))?;
         self.poll.registry().register(&mut socket, Token(index as usize), Interest::READABLE)?;
         let hearing = match &self.plan.ear {
-            Ear::Records if index == 0 => {
-                Hearing::Records(Box::new(Recorder::new(self.plan.codec.rate(), 8_000)))
-            }
+            Ear::Records if index == 0 => Hearing::Records(Box::new(Recorder::new(self.plan.codec.rate(), 8_000))),
             Ear::Marks { lines } => match lines.get(index as usize) {
                 Some((ours, theirs)) => Hearing::Marks {
                     ours: ours.clone(),
@@ -200,7 +198,7 @@ impl Callers<'_> {
         let offset = if self.plan.scatter { self.random.below(1 << 32) } else { 0 };
         let hold = self.plan.hold.map(|hold| hold / 2 + hold.mul_f64(self.random.below(1_000) as f64 / 1_000.0));
         let at = now();
-        let stream = Stream::new(socket, self.plan.codec, self.plan.script.clone(), offset, hearing, at);
+        let stream = Stream::new(socket, self.plan.codec, self.plan.script.0.clone(), offset, hearing, at);
         let dialog = Dialog {
             index,
             local: self.local,
@@ -289,9 +287,8 @@ impl Callers<'_> {
             }
         }
         self.report.calls.push(call.outcome);
-        if let Some(over) = &self.control.over {
-            // Who does not listen any more does not need to know.
-            let _ = over.try_send(index);
+        if let Some(over) = &mut self.control.over {
+            over(index);
         }
     }
 

@@ -1,7 +1,7 @@
 //! The life of a headless participant: it says its speech, hears, and may say back at once.
 
 use super::{
-    ear::Listening,
+    ear::{Ear, Listening},
     join::{Join, Progress, Stats},
     signal::{CID, Error, Signal},
 };
@@ -29,8 +29,6 @@ use trunkline_types::Random;
 
 /// Sections for tracks of others in the first offer.
 const SECTIONS: usize = 1;
-/// Between two pings.
-const PING: Duration = Duration::from_secs(5);
 /// One packet.
 const TICK: Duration = Duration::from_millis(20);
 /// Datagrams taken at a time.
@@ -48,7 +46,16 @@ fn webrtc(why: &dyn std::fmt::Display) -> Error {
 }
 
 /// A connection with its first offer.
-pub(crate) fn connection(local: SocketAddr, publishes: bool) -> Result<(Rtc, SdpPendingOffer, String), Error> {
+pub(crate) struct Offered {
+    pub(crate) rtc: Rtc,
+    pub(crate) pending: SdpPendingOffer,
+    pub(crate) sdp: String,
+    /// The section on which it will speak.
+    voice: Option<Mid>,
+}
+
+/// Offers sections for others, data channels, and one for its own voice if it has one.
+pub(crate) fn connection(local: SocketAddr, publishes: bool) -> Result<Offered, Error> {
     let mut rtc = RtcConfig::new().set_rtp_mode(true).clear_codecs().enable_opus(true, false).build(now());
     rtc.add_local_candidate(Candidate::host(local, "udp").map_err(|why| webrtc(&why))?);
     let mut changes = rtc.sdp_api();
@@ -62,13 +69,13 @@ pub(crate) fn connection(local: SocketAddr, publishes: bool) -> Result<(Rtc, Sdp
         reliability: Reliability::MaxRetransmits { retransmits: 0 },
         ..Default::default()
     });
-    if publishes {
+    let voice = publishes.then(|| {
         let (stream, track) = (Some("stream".to_owned()), Some(CID.to_owned()));
-        changes.add_media(MediaKind::Audio, Direction::SendOnly, stream, track, None);
-    }
+        changes.add_media(MediaKind::Audio, Direction::SendOnly, stream, track, None)
+    });
     let (offer, pending) = changes.apply().ok_or_else(|| webrtc(&"nothing to offer"))?;
     let sdp = offer.to_sdp_string();
-    Ok((rtc, pending, sdp))
+    Ok(Offered { rtc, pending, sdp, voice })
 }
 
 pub(crate) struct Client {
@@ -80,9 +87,10 @@ pub(crate) struct Client {
     local: SocketAddr,
     stats: Arc<Stats>,
     listening: Listening,
-    publishes: bool,
-    /// The section we publish on, once it is known, and its payload type.
-    voice: Option<(Mid, Pt)>,
+    /// The section we publish on.
+    voice: Option<Mid>,
+    /// Opus, once it is agreed on.
+    opus: Option<Pt>,
     connected: bool,
     /// The server wants no more than 16 kHz.
     wideband: bool,
@@ -94,18 +102,16 @@ pub(crate) struct Client {
 }
 
 impl Client {
-    #[expect(clippy::too_many_arguments, reason = "what joining has made")]
     pub(crate) fn new(
         join: Join,
-        rtc: Rtc,
-        pending: SdpPendingOffer,
+        offered: Offered,
         signal: Signal,
         socket: UdpSocket,
         local: SocketAddr,
         stats: Arc<Stats>,
         listening: Listening,
-        publishes: bool,
     ) -> Self {
+        let Offered { rtc, pending, voice, .. } = offered;
         Self {
             join,
             rtc,
@@ -115,8 +121,8 @@ impl Client {
             local,
             stats,
             listening,
-            publishes,
-            voice: None,
+            voice,
+            opus: None,
             connected: false,
             wideband: false,
             said: 0,
@@ -128,40 +134,48 @@ impl Client {
 
     pub(crate) async fn live(mut self, stop: &Notify, told: &watch::Sender<Progress>) -> Result<(), Error> {
         let mut buffer = vec![0; 2_000];
-        let mut ping = time::interval(PING);
         let mut tick = time::interval(TICK);
         tick.set_missed_tick_behavior(time::MissedTickBehavior::Burst);
         let mut nap = pin!(time::sleep(Duration::ZERO));
         let mut stopped = pin!(stop.notified());
         loop {
             let due = self.drain()?;
-            if *told.borrow() == Progress::Joining && self.connected && (self.voice.is_some() || !self.publishes) {
+            if *told.borrow() == Progress::Joining && self.connected {
                 told.send_replace(Progress::Ready);
+                // Nobody says at once what he could not say before.
+                tick.reset();
             }
-            if nap.deadline().into_std() != due {
+            // Who only makes load looks at everything when it speaks, and at nothing in between.
+            let lazy = self.connected && self.join.speech.is_some() && matches!(self.join.ear, Ear::Counts);
+            if !lazy && nap.deadline().into_std() != due {
                 nap.as_mut().reset(due.into());
             }
-            let speaks = self.connected && self.voice.is_some() && self.join.speech.is_some();
+            let speaks = self.connected && self.join.speech.is_some();
             tokio::select! {
                 biased;
                 () = &mut stopped => {
                     self.signal.leave().await?;
+                    self.signal.close().await;
                     return Ok(());
                 }
-                received = self.socket.recv_from(&mut buffer) => {
+                received = self.socket.recv_from(&mut buffer), if !lazy => {
                     // An ICMP message about a server that is gone counts as a lost packet.
                     if let Ok((length, from)) = received {
                         self.datagram(&buffer[..length], from);
                     }
-                    for _ in 1..BUDGET {
-                        let Ok((length, from)) = self.socket.try_recv_from(&mut buffer) else { break };
-                        self.datagram(&buffer[..length], from);
-                    }
+                    self.receive(&mut buffer);
                 }
-                _ = tick.tick(), if speaks => self.say(),
-                () = &mut nap => self.rtc.handle_input(Input::Timeout(now())).map_err(|why| webrtc(&why))?,
+                _ = tick.tick(), if speaks => {
+                    if lazy {
+                        self.receive(&mut buffer);
+                        if due <= now() {
+                            self.wake()?;
+                        }
+                    }
+                    self.say();
+                }
+                () = &mut nap, if !lazy => self.wake()?,
                 message = self.signal.next() => self.message(message?).await?,
-                _ = ping.tick() => self.signal.ping().await?,
             }
         }
     }
@@ -194,6 +208,19 @@ impl Client {
         Ok(())
     }
 
+    /// Time has passed.
+    fn wake(&mut self) -> Result<(), Error> {
+        self.rtc.handle_input(Input::Timeout(now())).map_err(|why| webrtc(&why))
+    }
+
+    /// Takes what there is, but not all at once.
+    fn receive(&mut self, buffer: &mut [u8]) {
+        for _ in 0..BUDGET {
+            let Ok((length, from)) = self.socket.try_recv_from(buffer) else { return };
+            self.datagram(&buffer[..length], from);
+        }
+    }
+
     fn datagram(&mut self, datagram: &[u8], from: SocketAddr) {
         if let Ok(receive) = Receive::new(Protocol::Udp, from, self.local, datagram) {
             // What does not decrypt is dropped.
@@ -216,7 +243,7 @@ impl Client {
     }
 
     fn send(&mut self, timestamp: u32, payload: Arc<[u8]>, at: Instant) {
-        let Some((mid, pt)) = self.voice else { return };
+        let Some((mid, pt)) = self.voice.zip(self.opus) else { return };
         if let Some(stream) = self.rtc.direct_api().stream_tx_by_mid(mid, None) {
             stream.write_rtp(RtpWrite::new(pt, SeqNo::from(self.sequence), timestamp, at, payload));
             self.stats.sent.fetch_add(1, Ordering::Relaxed);
@@ -239,11 +266,8 @@ impl Client {
         match event {
             Event::Connected => {
                 self.connected = true;
+                self.opus = self.rtc.codec_config().params().iter().map(|p| p.pt()).next();
                 self.stats.connected.store(true, Ordering::Relaxed);
-            }
-            Event::MediaAdded(added) if added.direction.is_sending() => {
-                let opus = self.rtc.codec_config().params().iter().map(|p| p.pt()).next();
-                self.voice = opus.map(|pt| (added.mid, pt));
             }
             Event::RtpPacket(packet) => self.packet(&packet),
             Event::IceConnectionStateChange(IceConnectionState::Disconnected) => return Err(Error::Ended),

@@ -56,7 +56,7 @@ pub struct Stats {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Progress {
     Joining,
-    /// Connected; if it publishes, its voice has a section.
+    /// Connected.
     Ready,
     Over,
 }
@@ -71,7 +71,7 @@ pub struct Participant {
 }
 
 impl Participant {
-    /// Waits until it is connected and, if it publishes, speaks.
+    /// Waits until it is connected; from then on it speaks.
     ///
     /// # Errors
     /// It ended before.
@@ -103,13 +103,14 @@ pub async fn join(join: Join) -> Result<Participant, Error> {
     let local = socket.local_addr()?;
 
     let publishes = join.echo || join.speech.is_some();
-    let (rtc, pending, offer) = connection(local, publishes)?;
+    let mut offered = connection(local, publishes)?;
+    let offer = std::mem::take(&mut offered.sdp);
     let signal = Signal::open(&join.url, &join.token, offer, publishes).await?;
     let stats = Arc::new(Stats::default());
     let stop = Arc::new(Notify::new());
     let (told, progress) = watch::channel(Progress::Joining);
     let listening = Listening::new(join.ear.clone());
-    let client = Client::new(join, rtc, pending, signal, socket, local, stats.clone(), listening, publishes);
+    let client = Client::new(join, offered, signal, socket, local, stats.clone(), listening);
     let (stopped, seen) = (stop.clone(), stats.clone());
     tokio::spawn(async move {
         if let Err(why) = client.live(&stopped, &told).await {

@@ -7,7 +7,8 @@ use livekit_protocol::{
     SignalResponse, TrackSource, TrackType, WrappedJoinRequest, client_info::Sdk, signal_request, signal_response,
 };
 use prost::Message as _;
-use tokio::net::TcpStream;
+use std::time::Duration;
+use tokio::{net::TcpStream, sync::mpsc, task::JoinHandle, time};
 use tokio_tungstenite::{
     MaybeTlsStream, WebSocketStream, connect_async,
     tungstenite::{Message, client::IntoClientRequest},
@@ -29,10 +30,20 @@ pub enum Error {
     Ended,
 }
 
-/// See the module.
+/// Messages under way to and from the connection.
+const QUEUE: usize = 64;
+/// Between two pings.
+const PING: Duration = Duration::from_secs(5);
+
+/// See the module. The connection lives in a task of its own: its far end looks at the audio 50
+/// times a second and at this only when there is something.
 pub(crate) struct Signal {
-    socket: WebSocketStream<MaybeTlsStream<TcpStream>>,
+    inbound: mpsc::Receiver<signal_response::Message>,
+    outbound: mpsc::Sender<signal_request::Message>,
+    task: JoinHandle<()>,
 }
+
+type Socket = WebSocketStream<MaybeTlsStream<TcpStream>>;
 
 /// The id under which our track is announced and offered.
 pub(crate) const CID: &str = "headless";
@@ -62,27 +73,19 @@ impl Signal {
         let bearer = format!("Bearer {token}").parse().map_err(|_| Error::Refused("the token is not text".into()))?;
         request.headers_mut().insert("Authorization", bearer);
         let (socket, _) = connect_async(request).await.map_err(|why| Error::Refused(why.to_string()))?;
-        Ok(Self { socket })
+        let (told, inbound) = mpsc::channel(QUEUE);
+        let (outbound, wanted) = mpsc::channel(QUEUE);
+        let task = tokio::spawn(live(socket, told, wanted));
+        Ok(Self { inbound, outbound, task })
     }
 
     /// The server's next message.
     pub(crate) async fn next(&mut self) -> Result<signal_response::Message, Error> {
-        loop {
-            let message = self.socket.next().await.ok_or(Error::Ended)?.map_err(|_| Error::Ended)?;
-            if let Message::Binary(bytes) = message
-                && let Ok(SignalResponse { message: Some(message) }) = SignalResponse::decode(bytes)
-            {
-                return Ok(message);
-            }
-        }
+        self.inbound.recv().await.ok_or(Error::Ended)
     }
 
     pub(crate) async fn offer(&mut self, sdp: String) -> Result<(), Error> {
         self.send(signal_request::Message::Offer(description("offer", sdp))).await
-    }
-
-    pub(crate) async fn ping(&mut self) -> Result<(), Error> {
-        self.send(signal_request::Message::PingReq(Ping::default())).await
     }
 
     pub(crate) async fn leave(&mut self) -> Result<(), Error> {
@@ -90,10 +93,51 @@ impl Signal {
         self.send(signal_request::Message::Leave(leave)).await
     }
 
-    async fn send(&mut self, message: signal_request::Message) -> Result<(), Error> {
-        let bytes = SignalRequest { message: Some(message) }.encode_to_vec();
-        self.socket.send(Message::Binary(bytes.into())).await.map_err(|_| Error::Ended)
+    /// Closes the connection in the orderly way.
+    pub(crate) async fn close(self) {
+        drop((self.outbound, self.inbound));
+        // A task that panicked has closed it too.
+        let _ = self.task.await;
     }
+
+    async fn send(&mut self, message: signal_request::Message) -> Result<(), Error> {
+        self.outbound.send(message).await.map_err(|_| Error::Ended)
+    }
+}
+
+/// Carries messages until either side has enough.
+async fn live(
+    mut socket: Socket,
+    told: mpsc::Sender<signal_response::Message>,
+    mut wanted: mpsc::Receiver<signal_request::Message>,
+) {
+    let mut ping = time::interval(PING);
+    loop {
+        let out = tokio::select! {
+            message = socket.next() => match message {
+                Some(Ok(Message::Binary(bytes))) => {
+                    if let Ok(SignalResponse { message: Some(message) }) = SignalResponse::decode(bytes) {
+                        // Who has left does not listen any more.
+                        let _ = told.send(message).await;
+                    }
+                    continue;
+                }
+                Some(Ok(_)) => continue,
+                Some(Err(_)) | None => return,
+            },
+            out = wanted.recv() => match out {
+                Some(out) => out,
+                None => break,
+            },
+            _ = ping.tick() => signal_request::Message::PingReq(Ping::default()),
+        };
+        let bytes = SignalRequest { message: Some(out) }.encode_to_vec();
+        if socket.send(Message::Binary(bytes.into())).await.is_err() {
+            return;
+        }
+    }
+    // Who does not answer has gone already.
+    let _ = time::timeout(Duration::from_secs(1), socket.close(None)).await;
 }
 
 fn description(kind: &str, sdp: String) -> SessionDescription {

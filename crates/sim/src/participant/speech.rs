@@ -24,11 +24,14 @@ impl Default for Voice {
     }
 }
 
+/// Packets of 20 ms; none where silence is not sent.
+type Packets = Arc<[Option<Arc<[u8]>>]>;
+
 /// Packets that are said over and over.
 #[derive(Clone, Debug)]
 pub struct Speech {
-    full: Arc<[Option<Arc<[u8]>>]>,
-    wide: Arc<[Option<Arc<[u8]>>]>,
+    full: Packets,
+    wide: Packets,
 }
 
 impl Speech {
@@ -49,7 +52,7 @@ impl Speech {
     }
 }
 
-fn encode(clip: &Clip, voice: Voice, rate: u32, bitrate: u32) -> Result<Arc<[Option<Arc<[u8]>>]>, String> {
+fn encode(clip: &Clip, voice: Voice, rate: u32, bitrate: u32) -> Result<Packets, String> {
     let config = EncoderConfig {
         rate,
         bitrate,
@@ -77,7 +80,8 @@ mod tests {
         let clip = Clip { rate: 48_000, pcm: [Clip::tone().pcm[..48_000].to_vec(), vec![0; 96_000]].concat() };
         let speech = Speech::new(&clip, Voice::default()).unwrap();
         for wideband in [false, true] {
-            let sent = |packets: std::ops::Range<u64>| packets.filter(|n| speech.packet(*n, wideband).is_some()).count();
+            let sent =
+                |packets: std::ops::Range<u64>| packets.filter(|n| speech.packet(*n, wideband).is_some()).count();
             assert_eq!(sent(0..50), 50);
             assert!(sent(100..150) < 10);
         }

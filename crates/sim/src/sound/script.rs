@@ -7,8 +7,8 @@ use trunkline_audio::noise::ComfortNoise;
 const CYCLE: u32 = 5;
 /// How loud a line is on which nobody speaks, in −dBov.
 const LINE: u8 = 70;
-/// A script is at least this long, in seconds, however short its clip.
-const LEAST: u32 = 30;
+/// A script with pauses is this long, in seconds.
+const LENGTH: u32 = 60;
 
 /// How much of the time somebody speaks.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -35,8 +35,7 @@ pub fn script(clip: &Clip, talk: Talk) -> Clip {
     let spoken = samples(CYCLE) * usize::from(talk.percent) / 100;
     let mut words = clip.pcm.iter().copied().cycle();
     let mut pcm = Vec::new();
-    let wanted = samples(LEAST).max(clip.pcm.len() * 100 / usize::from(talk.percent.max(1)));
-    while pcm.len() < wanted {
+    while pcm.len() < samples(LENGTH) {
         pcm.extend(words.by_ref().take(spoken));
         let begin = pcm.len();
         pcm.resize(begin + samples(CYCLE) - spoken, 0);

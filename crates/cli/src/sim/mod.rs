@@ -1,0 +1,46 @@
+//! `trunkline sim`: far ends over real sockets.
+
+mod bridge;
+mod callers;
+mod five9;
+mod load;
+mod offline;
+mod room;
+mod sound;
+
+use clap::{Args, Subcommand};
+
+#[derive(Args)]
+pub(crate) struct Sim {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// A Five9 IVR: calls with the seven X-Call headers and waits for the BYE
+    Five9(five9::Five9),
+    /// Many signalling-only calls
+    Load(load::Load),
+    /// Many callers with real RTP
+    Callers(callers::Callers),
+    /// Headless WebRTC participants
+    Room(room::Room),
+    /// Pairs of a caller and a headless participant, each pair in a room of its own
+    Bridge(bridge::Bridge),
+    /// What the codecs alone make of a clip
+    Offline(offline::Offline),
+}
+
+impl Sim {
+    pub(crate) fn run(self) -> anyhow::Result<()> {
+        match self.command {
+            Command::Five9(five9) => five9.run(),
+            Command::Load(load) => load.run(),
+            Command::Callers(callers) => callers.run(),
+            Command::Room(room) => room.run(),
+            Command::Bridge(bridge) => bridge.run(),
+            Command::Offline(offline) => offline.run(),
+        }
+    }
+}

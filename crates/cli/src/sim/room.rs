@@ -1,0 +1,114 @@
+//! `trunkline sim room`.
+
+use super::{callers::print, sound::Sound};
+use crate::{client::Server, token::sign};
+use anyhow::bail;
+use clap::Args;
+use serde_json::json;
+use std::{sync::atomic::Ordering, time::Duration};
+use trunkline_sim::participant::{Ear, Join, Speech, Tape, Voice, join};
+
+/// Seconds a token of ours is good for.
+const TOKEN: u64 = 6 * 3_600;
+
+#[derive(Args)]
+pub(crate) struct Room {
+    #[command(flatten)]
+    server: Server,
+    /// The room
+    #[arg(long, default_value = "sim")]
+    room: String,
+    /// Who joins; with several, a number follows
+    #[arg(long, default_value = "headless")]
+    identity: String,
+    /// So many join
+    #[arg(long, default_value_t = 1)]
+    count: u32,
+    /// Each joins a room of its own: the room's name and five digits
+    #[arg(long)]
+    own_rooms: bool,
+    #[command(flatten)]
+    sound: Sound,
+    /// Says nothing
+    #[arg(long)]
+    mute: bool,
+    /// Sends back every Opus packet as it is
+    #[arg(long)]
+    echo: bool,
+    /// Leaves after so many seconds
+    #[arg(long, default_value_t = 10)]
+    seconds: u64,
+    /// Write what the first one heard to this WAV file
+    #[arg(long)]
+    record: Option<std::path::PathBuf>,
+    /// Print JSON
+    #[arg(long)]
+    json: bool,
+}
+
+/// A token to join a room.
+pub(crate) fn token(server: &Server, room: &str, identity: &str) -> anyhow::Result<String> {
+    let grants = json!({ "video": { "roomJoin": true, "room": room } });
+    sign(&server.api_key, &server.api_secret, identity, grants, TOKEN)
+}
+
+/// The URL of the server's WebSockets.
+pub(crate) fn web_socket(url: &str) -> String {
+    url.replacen("http", "ws", 1)
+}
+
+impl Room {
+    pub(crate) fn run(self) -> anyhow::Result<()> {
+        tokio::runtime::Builder::new_current_thread().enable_all().build()?.block_on(self.live())
+    }
+
+    async fn live(self) -> anyhow::Result<()> {
+        let speech = match self.mute || self.echo {
+            true => None,
+            false => Some(Speech::new(&self.sound.clip()?, Voice::default()).map_err(anyhow::Error::msg)?),
+        };
+        let tape = Tape::new();
+        let mut members = Vec::new();
+        for n in 0..self.count {
+            let number = |name: &str| if self.count > 1 { format!("{name}{n:05}") } else { name.to_owned() };
+            let room = if self.own_rooms { number(&self.room) } else { self.room.clone() };
+            let join_as = Join {
+                url: web_socket(&self.server.url),
+                token: token(&self.server, &room, &number(&self.identity))?,
+                speech: speech.clone(),
+                offset: u64::from(n) * 97,
+                echo: self.echo,
+                ear: if n == 0 && self.record.is_some() { Ear::Records(tape.clone()) } else { Ear::Counts },
+                ..Join::default()
+            };
+            members.push(join(join_as).await?);
+        }
+        let mut connected = 0;
+        for member in &mut members {
+            connected +=
+                u32::from(matches!(tokio::time::timeout(Duration::from_secs(15), member.ready()).await, Ok(Ok(()))));
+        }
+        tokio::time::sleep(Duration::from_secs(self.seconds)).await;
+        let (mut packets, mut ended) = ([0; 3], 0);
+        for member in members {
+            let stats = member.stats.clone();
+            ended += u32::from(stats.failed.load(Ordering::Relaxed));
+            member.leave().await;
+            let counters = [&stats.sent, &stats.received, &stats.lost].map(|c| c.load(Ordering::Relaxed));
+            packets.iter_mut().zip(counters).for_each(|(sum, count)| *sum += count);
+        }
+        if let Some(path) = &self.record {
+            tape.take().write(path)?;
+        }
+        let [sent, received, lost] = packets;
+        let value = json!({
+            "participants": self.count, "connected": connected, "ended_early": ended,
+            "sent": sent, "received": received, "lost": lost,
+        });
+        print(&value, self.json);
+        if connected < self.count || ended > 0 {
+            bail!("{} of {} did not connect, {ended} were put out", self.count - connected, self.count);
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,46 @@
+//! What far ends say, from the command line.
+
+use clap::Args;
+use std::path::PathBuf;
+use trunkline_sim::{
+    callers,
+    sound::{Clip, Talk, script},
+};
+
+#[derive(Args)]
+pub(crate) struct Sound {
+    /// What is said: `tone`, or WAV and G.722 files, separated by commas
+    #[arg(long, default_value = "tone", value_delimiter = ',')]
+    speech: Vec<String>,
+    /// How much of the time somebody speaks
+    #[arg(long, default_value_t = 100, value_parser = clap::value_parser!(u8).range(1..=100))]
+    talk_percent: u8,
+}
+
+impl Sound {
+    /// The sound with its pauses.
+    pub(crate) fn clip(&self) -> anyhow::Result<Clip> {
+        let clip = match self.speech.as_slice() {
+            [only] if only == "tone" => Clip::tone(),
+            files => Clip::joined(&files.iter().map(PathBuf::from).collect::<Vec<_>>())?,
+        };
+        Ok(script(&clip, Talk { percent: self.talk_percent }))
+    }
+}
+
+#[derive(Clone, Copy, clap::ValueEnum)]
+pub(crate) enum Codec {
+    Pcmu,
+    Pcma,
+    G722,
+}
+
+impl From<Codec> for callers::Codec {
+    fn from(codec: Codec) -> Self {
+        match codec {
+            Codec::Pcmu => Self::Pcmu,
+            Codec::Pcma => Self::Pcma,
+            Codec::G722 => Self::G722,
+        }
+    }
+}

@@ -1,0 +1,81 @@
+//! How fast calls are set up when a participant waits or comes.
+
+use super::{
+    figures::{number, percentiles},
+    media::Bench,
+    pairs::{Pairs, is_good},
+};
+use anyhow::Result;
+use serde_json::json;
+
+/// Calls per second with a participant each.
+const RATES: &[u32] = &[20, 50, 100, 150, 200];
+/// The rate that must hold.
+const BAR: u32 = 150;
+
+fn words(words: &[&str]) -> Vec<String> {
+    words.iter().map(|word| (*word).to_owned()).collect()
+}
+
+/// Calls to rooms in which somebody speaks already.
+pub fn waiting_publisher(bench: &mut Bench<'_>) -> Result<bool> {
+    let count = if bench.options.quick { 60 } else { 200 };
+    let rate = 10.0;
+    println!(
+        "\nSet-up, answer_policy on_audio, a publisher waits in the room; {count} calls, {rate} a second; p50 / p95 / p99 ms"
+    );
+    let server = bench.server(&json!({ "answer_policy": "on_audio" }))?;
+    let pairs = Pairs { rate, speech: "tone".into(), more: words(&["--hold-seconds", "1"]), ..bench.pairs(count) };
+    let report = pairs.run(&server, u64::from(count) / 10 + 4)?;
+    let all = &["p50", "p95", "p99"];
+    println!("  INVITE→180          {}", percentiles(&report, "callers.invite_to_180_ms", all));
+    println!(
+        "  INVITE→200          {}   bar: 8 at p95 (livekit: 25)",
+        percentiles(&report, "callers.invite_to_200_ms", all)
+    );
+    println!("  first RTP           {}", percentiles(&report, "callers.first_packet_ms", all));
+    println!(
+        "  first RTP of sound  {}   bar: 30 at p95 (livekit: 83)",
+        percentiles(&report, "callers.first_sound_ms", all)
+    );
+    Ok(is_good(&report))
+}
+
+/// Calls whose participant joins and publishes at the same moment.
+pub fn joining_publishers(bench: &mut Bench<'_>) -> Result<bool> {
+    let seconds = if bench.options.quick { 4 } else { 8 };
+    println!(
+        "\nSet-up, answer_policy on_audio, a WebRTC participant joins and publishes for each call; {seconds} s per rate, held 0.5 s"
+    );
+    println!(
+        "{:>8} {:>7} {:>7}  {:^24}  {:^24}",
+        "calls/s", "calls", "failed", "INVITE→200 p50/p95 ms", "joining p50/p95 ms"
+    );
+    let rates = if bench.options.quick { &RATES[1..4] } else { RATES };
+    let mut good = true;
+    let mut best = 0;
+    for rate in rates {
+        let server = bench.server(&json!({ "answer_policy": "on_audio" }))?;
+        let pairs = Pairs {
+            rate: f64::from(*rate),
+            speech: "tone".into(),
+            more: words(&["--hold-seconds", "0.5", "--together"]),
+            ..bench.pairs(rate * seconds)
+        };
+        let report = pairs.run(&server, u64::from(seconds) + 12)?;
+        let failures = report["participants"]["failures"].as_array().map_or(0, Vec::len);
+        println!(
+            "{rate:>8} {:>7} {:>7}  {:^24}  {:^24}",
+            number(&report, "callers.calls"),
+            format!("{}+{failures}", number(&report, "callers.failed")),
+            percentiles(&report, "callers.invite_to_200_ms", &["p50", "p95"]),
+            percentiles(&report, "participants.joining_ms", &["p50", "p95"]),
+        );
+        if is_good(&report) {
+            best = *rate;
+        }
+        good &= *rate > BAR || is_good(&report);
+    }
+    println!("the highest without a failure: {best}/s; bar: {BAR}/s (livekit: refusals from 20)");
+    Ok(good)
+}
