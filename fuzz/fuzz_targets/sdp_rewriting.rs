@@ -3,12 +3,12 @@
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;
-use trunkline_sdp::webrtc::{Assigned, rewrite_answer, sections};
+use trunkline_sdp::webrtc::{Assigned, rewrite, sections};
 
 fuzz_target!(|data: &[u8]| {
     let Ok(text) = std::str::from_utf8(data) else { return };
     let Ok(read) = sections(text) else {
-        let _ = rewrite_answer(text, &[].into(), Some(16_000));
+        let _ = rewrite(text, &[].into(), Some(16_000));
         return;
     };
     let assigned = read
@@ -16,7 +16,7 @@ fuzz_target!(|data: &[u8]| {
         .step_by(2)
         .map(|s| (s.mid.clone(), Assigned { stream: "PA_a|TR_b".into(), track: "TR_b".into() }))
         .collect();
-    let rewritten = rewrite_answer(text, &assigned, Some(16_000));
+    let rewritten = rewrite(text, &assigned, Some(16_000));
     let again = sections(&rewritten).expect("what was rewritten is not read again");
     assert_eq!(again.len(), read.len());
 });

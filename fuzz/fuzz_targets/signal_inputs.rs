@@ -202,7 +202,7 @@ impl World {
     fn fact(&mut self, kind: u8, argument: u8, data: &[u8]) {
         let Some((_, peer)) = self.connection(argument) else { return };
         let participant = peer.participant.clone();
-        let fact = match kind % 9 {
+        let fact = match kind % 10 {
             0 | 1 => match self.facts.pop_front() {
                 Some(fact) => fact,
                 None => return,
@@ -213,6 +213,7 @@ impl World {
             5 => PeerFact::Data { participant, reliable: argument & 1 == 0, payload: Bytes::copy_from_slice(data) },
             6 => PeerFact::Speaking { room: self.room.clone(), levels: vec![(self.track(argument), f32::NAN)] },
             7 => PeerFact::Stuck { participant },
+            8 => PeerFact::Closed { peer },
             _ if argument & 1 == 0 => PeerFact::Failed { peer, why: "fuzz".into() },
             _ => PeerFact::Faulted { peer },
         };

@@ -1,4 +1,4 @@
-//! What a fresh machine lacks: cargo tools, Debian packages, a Python environment.
+//! What a fresh machine lacks: cargo tools, Debian packages, Python and Node environments.
 
 use crate::process::{command, find, root, step};
 use anyhow::{Result, bail};
@@ -38,6 +38,9 @@ pub struct Needed {
 pub const NEEDED: &[Needed] = &[
     Needed { program: "sipp", packages: &["sipp", "sip-tester"] },
     Needed { program: "kamailio", packages: &["kamailio"] },
+    Needed { program: "chromium", packages: &["chromium"] },
+    Needed { program: "node", packages: &["nodejs"] },
+    Needed { program: "npm", packages: &["npm"] },
 ];
 
 /// What stands between the tests and a missing program: a text for people.
@@ -85,40 +88,93 @@ fn is_root() -> bool {
     crate::process::capture(&mut command("id", ["-u"])).is_ok_and(|id| id.trim() == "0")
 }
 
-/// The Python of an environment with the pinned packages of the interop tests; made again when the
-/// pins change.
+/// A Python environment of the interop tests.
+struct Environment {
+    /// Its folder below `target/interop`.
+    folder: &'static str,
+    /// The file with its pins.
+    pins: &'static str,
+}
+
+/// The environment that runs the tests. `livekit-agents` pins its LiveKit SDK.
+const TESTS: Environment = Environment { folder: "venv", pins: "tests/interop/requirements.txt" };
+/// The newest LiveKit SDK cannot live in the same environment.
+const NEWEST: Environment = Environment { folder: "venv-newest", pins: "tests/interop/requirements-newest.txt" };
+/// Where Node's packages are pinned.
+const NODE_PINS: &str = "tests/interop/node";
+
+/// Installs what the interop tests import, again when the pins change, and returns the Python that
+/// runs them. What the tests of one other client lack is named on the screen; those tests fail by
+/// themselves.
 ///
 /// # Errors
-/// If Python is missing or the packages cannot be had.
-pub fn python() -> Result<PathBuf> {
-    let venv = root().join("target/interop/venv");
-    let python = venv.join("bin/python");
-    let pins = std::fs::read_to_string(root().join("tests/interop/requirements.txt"))?;
-    let stamp = root().join("target/interop/requirements.installed");
-    if python.is_file() && std::fs::read_to_string(&stamp).is_ok_and(|old| old == pins) {
-        return Ok(python);
+/// If the Python that runs the tests, or its packages, cannot be had.
+pub fn clients() -> Result<PathBuf> {
+    let python = TESTS.install()?;
+    if let Err(error) = NEWEST.install() {
+        println!("!!! the tests with the newest Python SDK will FAIL: {error:#}");
     }
-    if find("python3").is_none() {
-        bail!("python3 is missing; as root: apt-get install -y python3 python3-venv");
+    if let Err(error) = node_packages() {
+        println!("!!! the tests with Node and the browser will FAIL: {error:#}");
     }
-    let mut make = command("python3", ["-m", "venv"]);
-    if !python.is_file() && !step("python environment", make.arg(&venv))? {
-        bail!("no Python environment; as root: apt-get install -y python3-venv");
-    }
-    install(&python)?;
-    std::fs::write(&stamp, pins)?;
     Ok(python)
 }
 
-fn install(python: &Path) -> Result<()> {
-    let mut pip = command(
-        &python.to_string_lossy(),
-        ["-m", "pip", "install", "-q", "--disable-pip-version-check", "-r", "tests/interop/requirements.txt"],
-    );
-    if !step("python packages of tests/interop/requirements.txt", &mut pip)? {
-        bail!("the Python packages could not be installed from PyPI");
+impl Environment {
+    /// Makes it if it is not there as pinned; returns its Python.
+    fn install(&self) -> Result<PathBuf> {
+        let venv = root().join("target/interop").join(self.folder);
+        let python = venv.join("bin/python");
+        let pins = std::fs::read_to_string(root().join(self.pins))?;
+        let stamp = venv.join("installed.txt");
+        if python.is_file() && installed(&stamp, &pins) {
+            return Ok(python);
+        }
+        if find("python3").is_none() {
+            bail!("python3 is missing; as root: apt-get install -y python3 python3-venv");
+        }
+        let mut make = command("python3", ["-m", "venv"]);
+        if !python.is_file() && !step(&format!("python environment {}", self.folder), make.arg(&venv))? {
+            bail!("no Python environment; as root: apt-get install -y python3-venv");
+        }
+        let mut pip = command(
+            &python.to_string_lossy(),
+            ["-m", "pip", "install", "-q", "--disable-pip-version-check", "-r", self.pins],
+        );
+        if !step(&format!("python packages of {}", self.pins), &mut pip)? {
+            bail!("the Python packages could not be installed from PyPI");
+        }
+        std::fs::write(&stamp, pins)?;
+        Ok(python)
     }
+}
+
+/// Node's packages in `target/interop/node`, as pinned in the lock file.
+fn node_packages() -> Result<()> {
+    let (pinned, folder) = (root().join(NODE_PINS), root().join("target/interop/node"));
+    let lock = std::fs::read_to_string(pinned.join("package-lock.json"))?;
+    let stamp = folder.join("installed.json");
+    if folder.join("node_modules").is_dir() && installed(&stamp, &lock) {
+        return Ok(());
+    }
+    if find("npm").is_none() {
+        bail!("npm is missing; as root: apt-get install -y nodejs npm");
+    }
+    std::fs::create_dir_all(&folder)?;
+    for file in ["package.json", "package-lock.json"] {
+        std::fs::copy(pinned.join(file), folder.join(file))?;
+    }
+    let mut npm = command("npm", ["ci", "--no-audit", "--no-fund"]);
+    if !step("node packages of tests/interop/node", npm.current_dir(&folder))? {
+        bail!("the Node packages could not be installed from npm");
+    }
+    std::fs::write(&stamp, lock)?;
     Ok(())
+}
+
+/// Whether what the stamp says is what is wanted.
+fn installed(stamp: &Path, wanted: &str) -> bool {
+    std::fs::read_to_string(stamp).is_ok_and(|old| old == wanted)
 }
 
 #[cfg(test)]
@@ -130,5 +186,15 @@ mod tests {
         let text = cure(&NEEDED[0]);
         assert!(text.contains("sipp (or sip-tester)"), "{text}");
         assert!(cure(&NEEDED[1]).ends_with("kamailio"));
+    }
+
+    #[test]
+    fn every_pin_is_exact() {
+        for environment in [&TESTS, &NEWEST] {
+            let pins = std::fs::read_to_string(root().join(environment.pins)).unwrap();
+            let lines = pins.lines().filter(|line| !line.starts_with('#'));
+            let loose: Vec<&str> = lines.filter(|line| !line.contains("==")).collect();
+            assert!(loose.is_empty(), "{}: {loose:?}", environment.pins);
+        }
     }
 }

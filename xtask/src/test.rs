@@ -83,7 +83,7 @@ fn interop() -> Result<Tally> {
     if !step("build trunkline", &mut command("cargo", ["build", "--package", "trunkline-cli"]))? {
         return Ok(Tally::ONE_FAILURE);
     }
-    let python = match setup::python() {
+    let python = match setup::clients() {
         Ok(python) => python,
         Err(error) => {
             println!("!!! interop tests cannot run: {error:#}");

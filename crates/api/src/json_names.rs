@@ -1,13 +1,18 @@
-//! Protobuf JSON with the names of the `.proto` file.
+//! Protobuf JSON with the names of the `.proto` file, and times as every client reads them.
 //!
 //! The generated types write camelCase; LiveKit's Twirp answers snake_case. [`SnakeCase`] renames
 //! struct fields on their way to any serializer and leaves the keys of maps alone, for those are
-//! data (attribute names, header names).
+//! data (attribute names, header names). Times end in `Z`: older versions of `@bufbuild/protobuf`
+//! refuse an offset after a fraction of a second.
 
 use serde::ser::{
     Serialize, SerializeMap, SerializeSeq, SerializeStruct, SerializeStructVariant, SerializeTuple,
     SerializeTupleStruct, SerializeTupleVariant, Serializer,
 };
+use serde_json::Value;
+
+/// Fields of the type `google.protobuf.Timestamp`; elsewhere their names belong to numbers.
+const TIMES: &[&str] = &["created_at", "updated_at", "started_at", "ended_at", "expires_at", "deployed_at"];
 
 /// A value whose struct fields, at every depth, are written in snake_case.
 pub(crate) struct SnakeCase<'a, T: ?Sized>(pub(crate) &'a T);
@@ -174,7 +179,14 @@ impl<S: SerializeMap> SerializeStruct for Renaming<S> {
     type Ok = S::Ok;
     type Error = S::Error;
     fn serialize_field<T: Serialize + ?Sized>(&mut self, key: &'static str, value: &T) -> Result<(), S::Error> {
-        self.0.serialize_entry(&snake_case(key), &SnakeCase(value))
+        let name = snake_case(key);
+        if TIMES.contains(&name.as_str())
+            && let Ok(Value::String(time)) = serde_json::to_value(value)
+        {
+            let utc = time.strip_suffix("+00:00").map(|local| format!("{local}Z"));
+            return self.0.serialize_entry(&name, &utc.unwrap_or(time));
+        }
+        self.0.serialize_entry(&name, &SnakeCase(value))
     }
     fn end(self) -> Result<S::Ok, S::Error> {
         self.0.end()
@@ -197,6 +209,25 @@ mod tests {
     use super::{SnakeCase, snake_case};
     use livekit_protocol as proto;
     use serde_json::json;
+
+    #[test]
+    fn times_end_in_z_and_look_alikes_stay() {
+        let like = "2026-01-02T03:04:05.678+00:00";
+        let trunk = proto::SipInboundTrunkInfo {
+            created_at: Some(pbjson_types::Timestamp { seconds: 1_767_323_045, nanos: 678_000_000 }),
+            metadata: like.into(),
+            headers: [("created_at".into(), like.into())].into(),
+            ..Default::default()
+        };
+        assert_eq!(
+            serde_json::to_value(SnakeCase(&trunk)).unwrap(),
+            json!({
+                "created_at": "2026-01-02T03:04:05.678Z", "metadata": like, "headers": {"created_at": like},
+            })
+        );
+        let ingress = proto::IngressState { started_at: 5, ..Default::default() };
+        assert_eq!(serde_json::to_value(SnakeCase(&ingress)).unwrap(), json!({"started_at": "5"}));
+    }
 
     #[test]
     fn fields_are_renamed_and_map_keys_are_not() {

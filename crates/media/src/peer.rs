@@ -31,6 +31,10 @@ const RELIABLE_BACKLOG: usize = 4 * 1024 * 1024;
 const LOSSY_BACKLOG: usize = 64 * 1024;
 /// Addresses remembered per connection.
 const ADDRESSES: usize = 16;
+/// From so many sections of ours on any free one is taken.
+const SECTIONS: usize = 48;
+/// Tracks that are remembered of a section.
+const CARRIED: usize = 64;
 /// Between two requests for a key frame.
 const KEYFRAME_EVERY: Duration = Duration::from_millis(500);
 
@@ -72,6 +76,17 @@ pub(crate) struct Section {
     payload_types: Vec<(Pt, Option<Pt>)>,
 }
 
+/// A section of our offers.
+struct Ours {
+    mid: Mid,
+    kind: MediaKind,
+    /// Tracks it carries or has carried. The native SDKs pass over a track on a section that has
+    /// carried it before (`dispatched_streams` of `livekit/rust-sdks`).
+    carried: Vec<TrackSid>,
+    /// Its track is gone, and the client has agreed.
+    free: bool,
+}
+
 /// A track that the peer publishes.
 struct Published {
     mid: Mid,
@@ -107,6 +122,10 @@ pub(crate) struct Peer {
     /// Nothing came for a while, and it has been told.
     lost: bool,
     pending: Option<SdpPendingOffer>,
+    /// The sections of our offers.
+    ours: Vec<Ours>,
+    /// Those whose track is gone with the offer under way.
+    freed: Vec<Mid>,
     /// When it wants to be driven without a packet.
     pub(crate) due: Option<Instant>,
     pub(crate) ufrags: Vec<String>,
@@ -136,27 +155,64 @@ impl Peer {
             stuck: false,
             lost: false,
             pending: None,
+            ours: Vec::new(),
+            freed: Vec::new(),
             due: None,
             ufrags: Vec::new(),
             addresses: Vec::new(),
         }
     }
 
-    /// Answers the client's offer.
-    pub(crate) fn answer(&mut self, sdp: &str) -> Result<String, String> {
+    /// Answers the client's offer, with new SSRCs for some sections.
+    pub(crate) fn answer(&mut self, sdp: &str, renew: &[String]) -> Result<String, String> {
+        for mid in renew {
+            self.renew(Mid::from(mid.as_str()));
+        }
         let offer = SdpOffer::from_sdp_string(sdp).map_err(|why| why.to_string())?;
         let answer = self.rtc.sdp_api().accept_offer(offer).map_err(|why| why.to_string())?;
         self.note_ufrag();
         Ok(answer.to_sdp_string())
     }
 
-    /// Makes an offer; the first one brings the data channels.
+    /// What is sent on this section from now on is a new stream to its receiver.
+    fn renew(&mut self, mid: Mid) {
+        let mut api = self.rtc.direct_api();
+        let Some(old) = api.stream_tx_by_mid(mid, None) else { return };
+        let (ssrc, repairs) = (old.ssrc(), old.rtx().is_some());
+        api.remove_stream_tx(ssrc);
+        let (ssrc, rtx) = (api.new_ssrc(), repairs.then(|| api.new_ssrc()));
+        api.declare_stream_tx(ssrc, rtx, mid, None);
+        if let Some(section) = self.sections.iter_mut().find(|s| s.mid == mid) {
+            section.numbers = OutStream::default();
+        }
+    }
+
+    /// A section of a track that is gone, made ready for another one.
+    fn reuse(&mut self, offered: &Offered) -> Option<Mid> {
+        let kind = kind_of(offered.media);
+        let enough = self.ours.len() >= SECTIONS;
+        let fits = |o: &&mut Ours| o.free && o.kind == kind && (enough || !o.carried.contains(&offered.track));
+        let found = self.ours.iter_mut().find(fits)?;
+        found.free = false;
+        found.carried.retain(|track| *track != offered.track);
+        if found.carried.len() >= CARRIED {
+            found.carried.remove(0);
+        }
+        found.carried.push(offered.track.clone());
+        let mid = found.mid;
+        self.renew(mid);
+        Some(mid)
+    }
+
+    /// Makes an offer; the first one brings the data channels. Sections of tracks that are gone
+    /// carry new ones.
     pub(crate) fn offer(
         &mut self,
         add: &[Offered],
         remove: &[String],
         restart_ice: bool,
     ) -> Result<(String, Vec<(TrackSid, String)>), String> {
+        let reused: Vec<Option<Mid>> = add.iter().map(|offered| self.reuse(offered)).collect();
         let first = self.opened == 0;
         self.opened += usize::from(first);
         let mut changes = self.rtc.sdp_api();
@@ -171,18 +227,28 @@ impl Peer {
         }
         let sections = add
             .iter()
-            .map(|offered| {
-                let kind = match offered.media {
-                    PeerMedia::Audio => MediaKind::Audio,
-                    PeerMedia::Video => MediaKind::Video,
+            .zip(reused)
+            .map(|(offered, mid)| {
+                let mid = match mid {
+                    Some(mid) => {
+                        changes.set_direction(mid, Direction::SendOnly);
+                        mid
+                    }
+                    None => {
+                        let kind = kind_of(offered.media);
+                        let mid = changes.add_media(kind, Direction::SendOnly, None, None, None);
+                        self.ours.push(Ours { mid, kind, carried: vec![offered.track.clone()], free: false });
+                        mid
+                    }
                 };
-                let (stream, track) = (Some(offered.stream.clone()), Some(offered.track.as_str().to_owned()));
-                let mid = changes.add_media(kind, Direction::SendOnly, stream, track, None);
                 (offered.track.clone(), mid.to_string())
             })
             .collect();
+        self.freed.clear();
         for mid in remove {
-            changes.set_direction(Mid::from(mid.as_str()), Direction::Inactive);
+            let mid = Mid::from(mid.as_str());
+            changes.set_direction(mid, Direction::Inactive);
+            self.freed.push(mid);
         }
         if restart_ice {
             changes.ice_restart(true);
@@ -199,6 +265,11 @@ impl Peer {
         let answer = SdpAnswer::from_sdp_string(sdp).map_err(|why| why.to_string())?;
         self.rtc.sdp_api().accept_answer(pending, answer).map_err(|why| why.to_string())?;
         self.note_ufrag();
+        for mid in self.freed.drain(..) {
+            for ours in self.ours.iter_mut().filter(|o| o.mid == mid) {
+                ours.free = true;
+            }
+        }
         Ok(())
     }
 
@@ -301,7 +372,8 @@ impl Peer {
                 }
             }
             Event::Connected => out.facts.push(PeerFact::Connected { peer: self.key.clone() }),
-            Event::IceConnectionStateChange(IceConnectionState::Disconnected) | Event::Closed => {
+            Event::Closed => out.facts.push(PeerFact::Closed { peer: self.key.clone() }),
+            Event::IceConnectionStateChange(IceConnectionState::Disconnected) => {
                 self.lost = true;
                 out.facts.push(PeerFact::Lost { peer: self.key.clone() });
             }
@@ -439,6 +511,13 @@ impl Peer {
             let write = RtpWrite::new(pt, SeqNo::from(sequence), timestamp, now, payload.clone());
             stream.write_rtp(write.marker(marker).ext_vals(ext_vals).nackable(video));
         }
+    }
+}
+
+const fn kind_of(media: PeerMedia) -> MediaKind {
+    match media {
+        PeerMedia::Audio => MediaKind::Audio,
+        PeerMedia::Video => MediaKind::Video,
     }
 }
 

@@ -24,9 +24,9 @@ use trunkline_types::{ParticipantSid, RoomSid, Time, TrackSid};
 impl Thread {
     pub(crate) fn peer_plan(&mut self, plan: PeerPlan, now: Time) {
         match plan {
-            PeerPlan::Offer { peer, room, sdp, id } => {
+            PeerPlan::Offer { peer, room, sdp, id, renew } => {
                 let index = self.peer(&peer, &room, now);
-                let answered = self.guarded(index, |held| held.answer(&sdp));
+                let answered = self.guarded(index, |held| held.answer(&sdp, &renew));
                 self.tell(index, peer, answered, |peer, sdp| PeerFact::Answered { peer, sdp, id });
             }
             PeerPlan::MakeOffer { peer, room, add, remove, restart_ice } => {

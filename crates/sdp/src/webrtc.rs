@@ -173,12 +173,12 @@ impl<'a> Draft<'a> {
     }
 }
 
-/// Writes into an answer which track each section carries to the client: an assigned section says
+/// Writes into a description of ours which track each section carries to the client: an assigned section says
 /// so by `a=msid` and is `a=sendonly`; one that would send but is not assigned becomes
 /// `a=inactive` and loses its `a=ssrc` lines. Sections that the client sends on, and data, stay;
 /// with `max_playback_rate`, in Hz, a client is told that nobody hears more of its Opus (RFC 7587
 /// §6.1), so that it need not send more.
-pub fn rewrite_answer(sdp: &str, assigned: &BTreeMap<String, Assigned>, max_playback_rate: Option<u32>) -> String {
+pub fn rewrite(sdp: &str, assigned: &BTreeMap<String, Assigned>, max_playback_rate: Option<u32>) -> String {
     let mut out = String::with_capacity(sdp.len() + assigned.len() * 128);
     let mut section: Vec<&str> = Vec::new();
     for line in sdp.lines().filter(|l| !l.is_empty()) {
@@ -271,14 +271,14 @@ mod tests {
     #[test]
     fn an_answer_names_the_assigned_track_and_silences_the_rest() {
         let track = Assigned { stream: "PA_82965f16a6ff|TR_AM9fdfd381c9".into(), track: "TR_AM9fdfd381c9".into() };
-        assert_eq!(rewrite_answer(ANSWER, &[("0".to_owned(), track)].into(), None), WANTED);
+        assert_eq!(rewrite(ANSWER, &[("0".to_owned(), track)].into(), None), WANTED);
     }
 
     #[test]
     fn what_the_client_sends_is_left_alone_and_no_section_of_its_own_is_taken() {
         let track = Assigned { stream: "s".into(), track: "t".into() };
         let both = [("3".to_owned(), track.clone()), ("7".to_owned(), track)].into();
-        let out = rewrite_answer(ANSWER, &both, None);
+        let out = rewrite(ANSWER, &both, None);
         assert!(!out.contains("msid:s t"));
         assert!(out.contains("a=mid:7\r\na=recvonly"));
     }
@@ -320,11 +320,11 @@ mod tests {
         for at in 0..ANSWER.len() {
             let mut bytes = ANSWER.as_bytes().to_vec();
             let _ = sections(&ANSWER[..at]);
-            let _ = rewrite_answer(&ANSWER[..at], &BTreeMap::new(), None);
+            let _ = rewrite(&ANSWER[..at], &BTreeMap::new(), None);
             bytes[at] ^= 0x5f;
             let text = String::from_utf8_lossy(&bytes);
             let _ = sections(&text);
-            let _ = rewrite_answer(&text, &BTreeMap::new(), None);
+            let _ = rewrite(&text, &BTreeMap::new(), None);
         }
     }
 
@@ -334,7 +334,7 @@ mod tests {
                       a=fmtp:111 minptime=10;useinbandfec=1\r\n\
                       m=audio 9 UDP/TLS/RTP/SAVPF 111\r\na=mid:1\r\na=inactive\r\na=rtpmap:111 opus/48000/2\r\n\
                       a=fmtp:111 minptime=10;useinbandfec=1\r\n";
-        let rewritten = rewrite_answer(answer, &BTreeMap::new(), Some(16_000));
+        let rewritten = rewrite(answer, &BTreeMap::new(), Some(16_000));
         let (first, second) = rewritten.split_once("a=mid:1").unwrap();
         assert!(first.contains("a=fmtp:111 minptime=10;useinbandfec=1;maxplaybackrate=16000\r\n"), "{rewritten}");
         assert!(!second.contains("maxplaybackrate"), "{rewritten}");

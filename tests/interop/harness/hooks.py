@@ -17,6 +17,8 @@ class Hook:
     name: str
     event: object
     body: dict
+    text: str
+    authorization: str
 
 
 class Hooks:
@@ -48,13 +50,14 @@ class Hooks:
         """Verifies one; a bad signature is kept for the report."""
         text = await request.text()
         try:
-            event = self.receiver.receive(text, request.headers.get("Authorization", ""))
+            authorization = request.headers.get("Authorization", "")
+            event = self.receiver.receive(text, authorization)
         except Exception as error:
             self.refused.append(f"{error!r}: {text}")
             self.arrived.set()
             return web.Response(status=401)
         body = json.loads(text)
-        self.received.append(Hook(event.event or body.get("event", ""), event, body))
+        self.received.append(Hook(event.event or body.get("event", ""), event, body, text, authorization))
         self.arrived.set()
         return web.Response()
 

@@ -36,11 +36,13 @@ class Peer:
         self.events: list[tuple] = []
         self.changed = asyncio.Event()
         self.tracks: dict[str, rtc.Track] = {}
+        self.videos: dict[str, rtc.Track] = {}
         self.tasks: list[asyncio.Task] = []
         for event in (
             "participant_connected", "participant_disconnected", "track_published", "track_unpublished",
             "track_muted", "track_unmuted", "data_received", "sip_dtmf_received",
-            "participant_attributes_changed", "disconnected", "reconnecting", "reconnected",
+            "participant_attributes_changed", "room_metadata_changed", "track_unsubscribed",
+            "local_track_published", "local_track_republished", "disconnected", "reconnecting", "reconnected",
         ):
             self.room.on(event, self._noting(event))
         self.room.on("track_subscribed", self._subscribed)
@@ -53,7 +55,8 @@ class Peer:
         return note
 
     def _subscribed(self, track, publication, participant):
-        self.tracks[participant.identity] = track
+        kept = self.videos if track.kind == rtc.TrackKind.KIND_VIDEO else self.tracks
+        kept[participant.identity] = track
         self._noting("track_subscribed")(track, publication, participant)
 
     async def __aenter__(self) -> "Peer":
@@ -103,6 +106,16 @@ class Peer:
             at += FRAME
             await source.capture_frame(rtc.AudioFrame(samples.tobytes(), RATE, 1, FRAME))
 
+    def texts(self, topic: str) -> asyncio.Queue:
+        """The text streams that come on a topic from now on: pairs of identity and text."""
+        queue: asyncio.Queue = asyncio.Queue()
+
+        async def read(reader, who: str):
+            await queue.put((who, await reader.read_all()))
+
+        self.room.register_text_stream_handler(topic, lambda reader, who: asyncio.ensure_future(read(reader, who)))
+        return queue
+
     async def hear(self, identity: str, seconds: float = 2.0) -> tuple[float, float]:
         """Frequency and level of what a participant says, in the last second of so many."""
         track = await self.until(lambda: self.tracks.get(identity), f"the track of {identity}")
@@ -117,3 +130,17 @@ class Peer:
         finally:
             await stream.aclose()
         return peak(numpy.concatenate(heard)[-RATE:], RATE)
+
+    async def watch(self, identity: str, frames: int = 15) -> tuple[int, int]:
+        """Width and height of what a participant shows, after so many pictures."""
+        track = await self.until(lambda: self.videos.get(identity), f"the picture of {identity}")
+        stream = rtc.VideoStream(track)
+        try:
+            async with asyncio.timeout(15):
+                async for event in stream:
+                    frames -= 1
+                    if frames == 0:
+                        return event.frame.width, event.frame.height
+        finally:
+            await stream.aclose()
+        raise AssertionError(f"the picture of {identity} ended")

@@ -36,8 +36,6 @@ pub struct Offered {
     pub track: TrackSid,
     /// Audio or video.
     pub media: PeerMedia,
-    /// The stream id of its `a=msid`: the publisher's sid, a bar and the track's sid.
-    pub stream: String,
 }
 
 /// Where a track's media comes from.
@@ -72,8 +70,10 @@ pub enum PeerPlan {
         sdp: String,
         /// The offer's number.
         id: u32,
+        /// Sections that get a new SSRC before.
+        renew: Vec<String>,
     },
-    /// Make an offer with these new tracks and without those sections: [`PeerFact::Offered`] or
+    /// Make an offer with these new tracks, some in sections of tracks that are gone, and without those sections: [`PeerFact::Offered`] or
     /// [`PeerFact::Failed`]. The first one creates the connection with data channels. Not again
     /// before the answer is in.
     MakeOffer {
@@ -190,6 +190,11 @@ pub enum PeerFact {
     },
     /// Nothing has come for a while; it may come back.
     Lost {
+        /// The connection.
+        peer: PeerKey,
+    },
+    /// The client has closed it. Clients do that when they leave, a moment before they say so.
+    Closed {
         /// The connection.
         peer: PeerKey,
     },

@@ -4,8 +4,8 @@ use crate::{Exchange, Output, port::Level};
 use std::{collections::BTreeMap, time::Duration};
 use trunkline_call::media::peer::{PeerPlan, Side};
 use trunkline_room::signal::{Description, Response, Transports};
-use trunkline_sdp::webrtc::{Assigned, rewrite_answer, sections};
-use trunkline_types::{ParticipantSid, RoomSid, Time};
+use trunkline_sdp::webrtc::{Assigned, Section, rewrite, sections};
+use trunkline_types::{ParticipantSid, RoomSid, Time, TrackSid};
 
 /// How many offers of one client are answered within [`OFFERS_WITHIN`].
 const MAX_OFFERS: u32 = 20;
@@ -15,6 +15,15 @@ pub(super) const OFFERS_WITHIN: Duration = Duration::from_secs(2);
 const PHONE_RATE: u32 = 16_000;
 /// Offers of one client that wait for their answer.
 const OFFERS_WAITING: usize = 16;
+
+/// An offer of the client that the media thread is about to answer.
+#[derive(Debug)]
+pub(super) struct Awaiting {
+    id: u32,
+    pub(super) sections: Vec<Section>,
+    /// The sections that get a new SSRC with it.
+    renewed: Vec<String>,
+}
 
 impl Exchange {
     /// The client offers, for its only connection or for the one it publishes on.
@@ -41,11 +50,27 @@ impl Exchange {
             return Self::log(Level::Warn, None, "too many offers wait for their answer; one is passed over", outputs);
         }
         match sections(&offer.sdp) {
-            Ok(sections) => publishing.offers.push_back((offer.id, sections)),
+            Ok(sections) => {
+                let renewed = session.sections.worn();
+                publishing.offers.push_back(Awaiting { id: offer.id, sections, renewed });
+            }
             Err(_) => return self.mismatch(sid, "a client's offer is malformed or over a limit", now, outputs),
         }
+        let renew = session.sections.worn();
         let (peer, room) = (session.peer(Side::Publisher), session.room.clone());
-        Self::plan(PeerPlan::Offer { peer, room, sdp: offer.sdp, id: offer.id }, outputs);
+        Self::plan(PeerPlan::Offer { peer, room, sdp: offer.sdp, id: offer.id, renew }, outputs);
+    }
+
+    /// How the tracks of sections are named in descriptions.
+    pub(super) fn assigned(&self, room: &RoomSid, by_mid: &BTreeMap<String, TrackSid>) -> BTreeMap<String, Assigned> {
+        let tracks = self.peers.rooms.get(room).map(|r| &r.tracks);
+        by_mid
+            .iter()
+            .filter_map(|(mid, track)| {
+                let publisher = &tracks?.get(track)?.publisher;
+                Some((mid.clone(), Assigned { stream: format!("{publisher}|{track}"), track: track.to_string() }))
+            })
+            .collect()
     }
 
     /// Whether phones are in the room, and no other client than this one.
@@ -66,7 +91,7 @@ impl Exchange {
         let Some(session) = self.peers.get_mut(sid) else { return };
         let offer = loop {
             match session.publishing.offers.pop_front() {
-                Some((offered, sections)) if offered == id => break sections,
+                Some(offer) if offer.id == id => break offer,
                 Some(_) => {}
                 None => return,
             }
@@ -74,25 +99,18 @@ impl Exchange {
         let Ok(answer) = sections(sdp) else {
             return self.mismatch(sid, "an answer of ours cannot be read", now, outputs);
         };
-        self.reconcile(sid, &offer, &answer, now, outputs);
+        self.reconcile(sid, &offer.sections, &answer, now, outputs);
         let Some(session) = self.peers.get_mut(sid) else { return };
         let mut grown = 0;
         if session.transports == Transports::Single {
-            grown = session.sections.offered(&offer, &answer);
+            grown = session.sections.offered(&offer.sections, &answer, &offer.renewed);
             session.sections.assign(&session.wanted);
         }
         let tracks_by_mid = session.sections.tracks_by_mid();
         let room = session.room.clone();
-        let tracks = self.peers.rooms.get(&room).map(|r| &r.tracks);
-        let assigned: BTreeMap<String, Assigned> = tracks_by_mid
-            .iter()
-            .filter_map(|(mid, track)| {
-                let publisher = &tracks?.get(track)?.publisher;
-                Some((mid.clone(), Assigned { stream: format!("{publisher}|{track}"), track: track.to_string() }))
-            })
-            .collect();
+        let assigned = self.assigned(&room, &tracks_by_mid);
         let rate = self.only_phones_hear(sid, &room).then_some(PHONE_RATE);
-        let description = Description { sdp: rewrite_answer(sdp, &assigned, rate), id };
+        let description = Description { sdp: rewrite(sdp, &assigned, rate), id };
         self.say(sid, Response::Answer { description, tracks_by_mid }, outputs);
         self.feed(sid, outputs);
         self.ask_after_answer(sid, grown, now, outputs);

@@ -13,6 +13,7 @@ impl Exchange {
             | PeerFact::Failed { peer, .. }
             | PeerFact::Connected { peer }
             | PeerFact::Lost { peer }
+            | PeerFact::Closed { peer }
             | PeerFact::Faulted { peer } => Some(peer.participant.clone()),
             PeerFact::DataOpen { participant, .. }
             | PeerFact::Data { participant, .. }
@@ -32,7 +33,7 @@ impl Exchange {
                 self.answered(&peer.participant, &sdp, id, now, outputs);
             }
             PeerFact::Offered { peer, sdp, sections } if peer.side == Side::Subscriber => {
-                self.offer_made(&peer.participant, sdp, sections, now, outputs);
+                self.offer_made(&peer.participant, &sdp, sections, now, outputs);
             }
             PeerFact::Answered { .. } | PeerFact::Offered { .. } => {}
             PeerFact::Failed { peer, why } => {
@@ -41,6 +42,7 @@ impl Exchange {
             }
             PeerFact::Connected { peer } => self.media_up(&peer, now, outputs),
             PeerFact::Lost { peer } => self.media_lost(&peer.participant, now, outputs),
+            PeerFact::Closed { peer } => self.media_closed(&peer.participant, now, outputs),
             PeerFact::DataOpen { participant, side, reliable } => {
                 self.data_open(&participant, side, reliable, now, outputs);
             }

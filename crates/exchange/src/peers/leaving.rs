@@ -18,6 +18,8 @@ use trunkline_types::{DisconnectReason, ParticipantSid, Time};
 
 /// From the loss of media until the participant is gone.
 pub(super) const GRACE: Duration = Duration::from_secs(5);
+/// From the end of media, as the client wanted it, until it should have said that it leaves.
+const GOODBYE: Duration = Duration::from_secs(2);
 /// From this signalling protocol on, clients take a participant with a known identity and a new
 /// sid for a replacement by themselves.
 const KNOWS_REPLACEMENT: i32 = 12;
@@ -100,9 +102,19 @@ impl Exchange {
         self.peers.connect(&sid, None);
         let Some(session) = self.peers.get_mut(&sid) else { return };
         session.cut = Some(now);
-        if !session.active {
+        if !session.active || session.closed.is_some() {
             self.part(&sid, DisconnectReason::SignalClose, None, now, outputs);
         }
+    }
+
+    /// The client has closed its media: it is about to leave. If it does not say so, it has to join
+    /// anew: a closed connection does not come back.
+    pub(super) fn media_closed(&mut self, sid: &ParticipantSid, now: Time, outputs: &mut Vec<Output>) {
+        let Some(session) = self.peers.get_mut(sid) else { return };
+        if session.connection.is_none() {
+            return self.part(sid, DisconnectReason::SignalClose, None, now, outputs);
+        }
+        session.closed.get_or_insert(now + GOODBYE);
     }
 
     /// Media is gone. A client that still has signalling is told to resume.
@@ -138,6 +150,9 @@ impl Exchange {
     fn session_due(&mut self, sid: &ParticipantSid, now: Time, outputs: &mut Vec<Output>) {
         let due = |at: Option<Time>| at.is_some_and(|at| at <= now);
         let Some(session) = self.peers.get_mut(sid) else { return };
+        if due(session.closed) {
+            return self.mismatch(sid, "a client has closed its media and stays", now, outputs);
+        }
         if due(session.lost) {
             let (reason, action) = (DisconnectReason::ConnectionTimeout, LeaveAction::Reconnect);
             return self.part(sid, reason, Some(action), now, outputs);

@@ -11,6 +11,7 @@ use trunkline_room::{
     TrackKind,
     signal::{Description, LeaveAction, Response, Transports},
 };
+use trunkline_sdp::webrtc::rewrite;
 use trunkline_types::{DisconnectReason, ParticipantSid, Time, TrackSid};
 
 /// For a client to answer.
@@ -100,12 +101,17 @@ impl Offering {
         Some((add, mids, std::mem::take(&mut self.restart)))
     }
 
-    /// The offer is made; what the client is told.
-    fn made(&mut self, sdp: String, sections: Vec<(TrackSid, String)>, now: Time) -> Option<Response> {
+    /// The section of each track once the offer that was made is agreed on.
+    fn bound_then(&self, sections: Vec<(TrackSid, String)>) -> Option<BTreeMap<TrackSid, String>> {
         let Stage::Making { add, remove } = &self.stage else { return None };
         let mut bound = self.bound.clone();
         bound.retain(|track, _| !remove.contains(track));
         bound.extend(sections.into_iter().filter(|(track, _)| add.contains(track)));
+        Some(bound)
+    }
+
+    /// The offer is made; what the client is told.
+    fn made(&mut self, sdp: String, bound: BTreeMap<TrackSid, String>, now: Time) -> Option<Response> {
         self.next_id = self.next_id.wrapping_add(1).max(1);
         let description = Description { sdp, id: self.next_id };
         self.stage = Stage::Sent { description, bound, until: now + ANSWER_TIMEOUT };
@@ -145,9 +151,8 @@ impl Exchange {
         let add = add
             .into_iter()
             .filter_map(|track| {
-                let held = tracks?.get(&track)?;
-                let media = media_of(held.kind);
-                Some(Offered { stream: format!("{}|{track}", held.publisher), track, media })
+                let media = media_of(tracks?.get(&track)?.kind);
+                Some(Offered { track, media })
             })
             .collect();
         Self::plan(PeerPlan::MakeOffer { peer, room, add, remove, restart_ice }, outputs);
@@ -156,13 +161,17 @@ impl Exchange {
     pub(super) fn offer_made(
         &mut self,
         sid: &ParticipantSid,
-        sdp: String,
+        sdp: &str,
         sections: Vec<(TrackSid, String)>,
         now: Time,
         outputs: &mut Vec<Output>,
     ) {
+        let Some(session) = self.peers.get(sid) else { return };
+        let Some(bound) = session.offering.bound_then(sections) else { return };
+        let by_mid = bound.iter().map(|(track, mid)| (mid.clone(), track.clone())).collect();
+        let sdp = rewrite(sdp, &self.assigned(&session.room, &by_mid), None);
         let Some(session) = self.peers.get_mut(sid) else { return };
-        if let Some(response) = session.offering.made(sdp, sections, now) {
+        if let Some(response) = session.offering.made(sdp, bound, now) {
             self.say(sid, response, outputs);
         }
     }

@@ -1,7 +1,10 @@
 //! What a client publishes: a track is announced by `AddTrack` and sent on a section of an offer.
 //! Either may come first.
 
-use super::{answering::OFFERS_WITHIN, offering::media_of};
+use super::{
+    answering::{Awaiting, OFFERS_WITHIN},
+    offering::media_of,
+};
 use crate::{Exchange, Output, port::Level};
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use trunkline_call::media::peer::{PeerPlan, Side, TrackOrigin};
@@ -29,7 +32,7 @@ pub(super) struct Publishing {
     /// Track ids of the client that were published: what carries one is no new track.
     spent: BTreeSet<String>,
     /// The offers the media thread has to answer, in order.
-    pub(super) offers: VecDeque<(u32, Vec<Section>)>,
+    pub(super) offers: VecDeque<Awaiting>,
     /// Since when offers are counted, and how many there were.
     pub(super) rate: (Time, u32),
     /// An offer that came too soon.

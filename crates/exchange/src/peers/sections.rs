@@ -31,6 +31,10 @@ struct Slot {
     kind: Option<TrackKind>,
     /// The client receives on it and does not send.
     usable: bool,
+    /// It has carried a track. Clients build what plays a section when it begins to send, by its
+    /// SSRC: before it carries another track they must have seen it inactive, and it needs a new
+    /// SSRC.
+    worn: bool,
     /// What the client was last told that it carries.
     told: Option<TrackSid>,
     /// What is forwarded to it.
@@ -44,8 +48,14 @@ pub(super) struct Sections {
 }
 
 impl Sections {
-    /// An offer was answered; by how many the usable sections grew.
-    pub(super) fn offered(&mut self, offer: &[Section], answer: &[Section]) -> usize {
+    /// The sections that carry nothing any more and get a new SSRC with the next answer.
+    pub(super) fn worn(&self) -> Vec<String> {
+        self.slots.iter().filter(|s| s.worn && s.told.is_none()).map(|s| s.mid.clone()).collect()
+    }
+
+    /// An offer was answered, with new SSRCs for the `renewed` sections; by how many the usable
+    /// sections grew.
+    pub(super) fn offered(&mut self, offer: &[Section], answer: &[Section], renewed: &[String]) -> usize {
         let before = self.slots.iter().filter(|s| s.usable).count();
         let mut held: BTreeMap<String, Slot> = self.slots.drain(..).map(|s| (s.mid.clone(), s)).collect();
         for section in offer {
@@ -56,9 +66,10 @@ impl Sections {
             };
             let sent = answer.iter().any(|a| a.mid == section.mid && a.sends);
             let usable = kind.is_some() && section.receives && !section.sends && sent;
-            let (told, fed) = held.remove(&section.mid).map(|s| (s.told, s.fed)).unwrap_or_default();
+            let (told, fed, worn) = held.remove(&section.mid).map(|s| (s.told, s.fed, s.worn)).unwrap_or_default();
             let told = told.filter(|_| usable);
-            self.slots.push(Slot { mid: section.mid.clone(), kind, usable, told, fed });
+            let worn = worn && (told.is_some() || !renewed.contains(&section.mid));
+            self.slots.push(Slot { mid: section.mid.clone(), kind, usable, worn, told, fed });
         }
         self.slots.iter().filter(|s| s.usable).count().saturating_sub(before)
     }
@@ -72,9 +83,10 @@ impl Sections {
             if self.mid_of(track).is_some() {
                 continue;
             }
-            let free = self.slots.iter_mut().find(|s| s.usable && s.told.is_none() && s.kind == Some(want.kind));
-            if let Some(slot) = free {
+            let free = |s: &&mut Slot| s.usable && !s.worn && s.told.is_none() && s.kind == Some(want.kind);
+            if let Some(slot) = self.slots.iter_mut().find(free) {
                 slot.told = Some(track.clone());
+                slot.worn = true;
             }
         }
     }
@@ -115,12 +127,7 @@ impl Sections {
         let stale = self.slots.iter().any(|s| s.told.as_ref().is_some_and(|t| !wanted.contains_key(t)));
         let missing = |kind| {
             let unbound = wanted.iter().filter(|(t, w)| w.kind == kind && self.mid_of(t).is_none()).count();
-            let free = self
-                .slots
-                .iter()
-                .filter(|s| s.usable && s.kind == Some(kind))
-                .filter(|s| s.told.as_ref().is_none_or(|t| !wanted.contains_key(t)))
-                .count();
+            let free = self.slots.iter().filter(|s| s.usable && s.kind == Some(kind) && s.told.is_none()).count();
             (unbound, unbound.saturating_sub(free))
         };
         let ((audio, audios), (video, videos)) = (missing(TrackKind::Audio), missing(TrackKind::Video));
@@ -162,7 +169,8 @@ mod tests {
     }
 
     fn offered(sections: &mut Sections, offer: &[Section]) -> usize {
-        sections.offered(offer, &answer(offer))
+        let worn = sections.worn();
+        sections.offered(offer, &answer(offer), &worn)
     }
 
     #[test]
@@ -186,15 +194,23 @@ mod tests {
     }
 
     #[test]
-    fn a_freed_section_carries_the_next_track() {
+    fn a_freed_section_rests_before_it_carries_another_track() {
         let mut sections = Sections::default();
         offered(&mut sections, &recvonly(1, 0));
         let first = wanted(&[("TR_a", TrackKind::Audio)]);
         sections.assign(&first);
         assert_eq!(sections.feed(&first), [("0".to_owned(), Some("TR_a".into()))]);
         let second = wanted(&[("TR_b", TrackKind::Audio)]);
-        assert_eq!(sections.short(&second), Some((0, 0)));
+        assert_eq!(sections.short(&second), Some((1, 0)), "the next answer says that the first one is gone");
         assert_eq!(sections.feed(&second), [("0".to_owned(), None)], "nobody hears it any more");
+        assert!(sections.worn().is_empty());
+        offered(&mut sections, &recvonly(1, 0));
+        sections.assign(&second);
+        assert!(sections.feed(&second).is_empty(), "it is said to be inactive");
+        assert_eq!((sections.short(&second), sections.worn()), (Some((0, 0)), vec!["0".to_owned()]));
+        sections.offered(&recvonly(1, 0), &answer(&recvonly(1, 0)), &[]);
+        sections.assign(&second);
+        assert!(sections.feed(&second).is_empty(), "it has its old SSRC");
         offered(&mut sections, &recvonly(1, 0));
         sections.assign(&second);
         assert_eq!(sections.feed(&second), [("0".to_owned(), Some("TR_b".into()))]);
@@ -219,7 +235,7 @@ mod tests {
             [section("0", Kind::Audio, true), section("1", Kind::Audio, false), section("2", Kind::Other, false)];
         let mut refused = answer(&offer);
         refused[1].sends = false;
-        sections.offered(&offer, &refused);
+        sections.offered(&offer, &refused, &[]);
         let one = wanted(&[("TR_a", TrackKind::Audio)]);
         sections.assign(&one);
         assert!(sections.tracks_by_mid().is_empty());

@@ -40,6 +40,8 @@ pub(super) struct Session {
     pub(super) active: bool,
     /// Media is gone; at this time the participant is.
     pub(super) lost: Option<Time>,
+    /// The client has closed its media; until this time it may say that it leaves.
+    pub(super) closed: Option<Time>,
     /// What its client is told when the participant has left.
     pub(super) parting: Parting,
     /// For a test scenario: the next resumed connection is cut.
@@ -113,6 +115,7 @@ impl Session {
             cut: None,
             active: false,
             lost: None,
+            closed: None,
             parting: Parting::Tell(LeaveAction::Disconnect),
             cut_on_resume: false,
             feigned: None,
@@ -184,6 +187,7 @@ impl Session {
         [
             self.join_deadline(),
             self.lost,
+            self.closed,
             self.asked.map(|a| a.again_at),
             self.ask_at,
             self.publishing.deadline(),

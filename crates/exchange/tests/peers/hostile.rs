@@ -99,7 +99,8 @@ fn step(world: &mut World, random: &mut Random) {
             return world.tell(PeerFact::Data { participant, reliable: flag, payload });
         }
         21 if random.below(6) == 0 => return world.tell(PeerFact::Lost { peer }),
-        22 if random.below(6) == 0 => return world.give(Input::SignalClosed(connection)),
+        22 if random.below(6) == 0 => return world.tell(PeerFact::Closed { peer }),
+        23 if random.below(6) == 0 => return world.give(Input::SignalClosed(connection)),
         _ => return world.wait(Duration::from_millis(random.below(900))),
     };
     world.request(connection, request);

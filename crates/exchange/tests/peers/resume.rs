@@ -94,6 +94,47 @@ fn without_signalling_media_decides() {
 }
 
 #[test]
+fn who_closes_media_may_still_say_why_it_leaves() {
+    let mut world = World::default();
+    world.join(1, "ann");
+    world.join(2, "bob");
+    let peer = world.peer(2);
+    world.tell(PeerFact::Closed { peer: peer.clone() });
+    world.wait(Duration::from_secs(1));
+    assert!(!world.hung_up.contains(&2), "its signalling stays open for its goodbye");
+    world.request(2, Request::Leave(Reason::ClientInitiated));
+    assert_eq!(world.shown(1, "bob").pop().unwrap().disconnect_reason, Some(Reason::ClientInitiated));
+}
+
+#[test]
+fn who_closes_media_and_hangs_up_is_gone_at_once() {
+    let mut world = World::default();
+    world.join(1, "ann");
+    for (connection, media_first) in [(2, true), (3, false)] {
+        world.join(connection, "bob");
+        let peer = world.peer(connection);
+        if media_first {
+            world.tell(PeerFact::Closed { peer });
+            world.give(Input::SignalClosed(connection));
+        } else {
+            world.give(Input::SignalClosed(connection));
+            world.tell(PeerFact::Closed { peer });
+        }
+        assert_eq!(world.shown(1, "bob").pop().unwrap().disconnect_reason, Some(Reason::SignalClose));
+    }
+}
+
+#[test]
+fn who_closes_media_and_stays_has_to_join_anew() {
+    let mut world = World::default();
+    world.join(2, "bob");
+    let peer = world.peer(2);
+    world.tell(PeerFact::Closed { peer });
+    world.wait(Duration::from_secs(3));
+    assert_eq!(world.leaves(2), [(Reason::StateMismatch, LeaveAction::Reconnect)]);
+}
+
+#[test]
 fn media_that_comes_back_in_time_is_no_loss() {
     let mut world = World::default();
     let sid = world.join(2, "bob");
