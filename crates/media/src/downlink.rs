@@ -1,5 +1,6 @@
 //! A WebRTC track on its way to the phones of a room: Opus in as it comes, PCM out every 20 ms.
 
+use crate::leg_out::Said;
 use std::time::Duration;
 use trunkline_audio::opus::{self, Decoder};
 use trunkline_rtp::{Frame, JitterBuffer, JitterConfig};
@@ -63,6 +64,22 @@ impl Downlink {
     /// Whether something is left to be played.
     pub(crate) fn is_empty(&self) -> bool {
         self.jitter.is_empty()
+    }
+
+    /// The next 20 ms as they came, for a phone that speaks Opus.
+    pub(crate) fn next_packet(&mut self, now: Time) -> Said<'_> {
+        match self.jitter.pop(now) {
+            Frame::Packet { payload, offset: 0, samples, .. } => {
+                self.concealed = 0;
+                Said::Opus(payload, samples)
+            }
+            Frame::Packet { .. } => Said::Skipped,
+            Frame::Lost { .. } => {
+                self.concealed += 1;
+                if self.concealed <= CONCEAL { Said::Lost } else { Said::Nothing }
+            }
+            Frame::Silence => Said::Nothing,
+        }
     }
 
     /// The next 20 ms; `false` for silence, which is not written.

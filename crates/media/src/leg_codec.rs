@@ -45,6 +45,11 @@ impl LegCodec {
         }
     }
 
+    /// Whether its packets are the room's own.
+    pub(crate) const fn is_opus(&self) -> bool {
+        matches!(self, Self::Opus(_))
+    }
+
     /// Its RTP clock, Hz.
     pub(crate) const fn clock(&self) -> u32 {
         match self {

@@ -14,6 +14,8 @@ mod builtin;
 mod downlink;
 mod leg;
 mod leg_codec;
+mod leg_in;
+mod leg_out;
 mod media;
 mod out_stream;
 mod peer;

@@ -19,6 +19,7 @@ use str0m::{
     rtp::{ExtensionValues, RtpPacket, RtpWrite, SeqNo, Ssrc},
 };
 use trunkline_call::media::peer::{Offered, PeerFact, PeerKey, PeerMedia};
+use trunkline_sdp::webrtc::without_audio_feedback;
 use trunkline_types::{RoomSid, TrackSid};
 
 /// Labels of the data channels every LiveKit client knows.
@@ -128,6 +129,8 @@ pub(crate) struct Peer {
     freed: Vec<Mid>,
     /// When it wants to be driven without a packet.
     pub(crate) due: Option<Instant>,
+    /// The time of its entry in the thread's list; never later than `due`.
+    pub(crate) listed: Option<Instant>,
     pub(crate) ufrags: Vec<String>,
     pub(crate) addresses: Vec<SocketAddr>,
 }
@@ -158,6 +161,7 @@ impl Peer {
             ours: Vec::new(),
             freed: Vec::new(),
             due: None,
+            listed: None,
             ufrags: Vec::new(),
             addresses: Vec::new(),
         }
@@ -168,7 +172,7 @@ impl Peer {
         for mid in renew {
             self.renew(Mid::from(mid.as_str()));
         }
-        let offer = SdpOffer::from_sdp_string(sdp).map_err(|why| why.to_string())?;
+        let offer = SdpOffer::from_sdp_string(&without_audio_feedback(sdp)).map_err(|why| why.to_string())?;
         let answer = self.rtc.sdp_api().accept_offer(offer).map_err(|why| why.to_string())?;
         self.note_ufrag();
         Ok(answer.to_sdp_string())
@@ -256,7 +260,7 @@ impl Peer {
         let (offer, pending) = changes.apply().ok_or("nothing to offer")?;
         self.pending = Some(pending);
         self.note_ufrag();
-        Ok((offer.to_sdp_string(), sections))
+        Ok((without_audio_feedback(&offer.to_sdp_string()), sections))
     }
 
     /// Takes the client's answer to our offer.

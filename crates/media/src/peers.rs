@@ -21,6 +21,11 @@ use trunkline_call::media::{
 };
 use trunkline_types::{ParticipantSid, RoomSid, Time, TrackSid};
 
+/// A packet of Opus without speech is no longer than this, in bytes.
+const OPUS_PAUSE: usize = 8;
+/// How loud speech is said to be that nobody has decoded.
+const OPUS_LEVEL: f32 = 0.1;
+
 impl Thread {
     pub(crate) fn peer_plan(&mut self, plan: PeerPlan, now: Time) {
         match plan {
@@ -201,23 +206,15 @@ impl Thread {
         let quality = self.quality;
         let (mut keyframe, instant) = (None, self.instant(now));
         let rate = self.rooms.get(&room).map_or(8_000, |r| r.rate);
-        let leg_rate = |leg: usize| self.legs.get(leg).map_or(8_000, crate::leg::Leg::rate);
-        let origin_rate = match self.rooms.get(&room).and_then(|r| r.tracks.get(*r.by_sid.get(sid)?)) {
-            Some(track) => match track.origin {
-                Origin::Leg(leg) => leg_rate(leg),
-                _ => rate,
-            },
-            None => return,
-        };
         if let Some(track) = self.track(&room, sid) {
             track.subscribers.push(Subscriber { peer: index, section });
             match track.origin {
                 Origin::Peer { peer, video: true } => keyframe = Some(peer),
-                Origin::Peer { .. } => {}
-                Origin::Leg(_) | Origin::Builtin(_) if track.uplink.is_none() => {
-                    track.uplink = Uplink::new(origin_rate, quality).map(Box::new);
+                Origin::Builtin(_) if track.uplink.is_none() => {
+                    track.uplink = Uplink::new(rate, quality).map(Box::new);
                 }
-                Origin::Leg(_) | Origin::Builtin(_) | Origin::Gone => {}
+                // The encoder of a caller's voice is made when it speaks: its codec may change.
+                Origin::Peer { .. } | Origin::Leg(_) | Origin::Builtin(_) | Origin::Gone => {}
             }
         }
         if let Some(publisher) = keyframe
@@ -324,11 +321,12 @@ impl Thread {
     /// Wakes the connections whose time has come.
     pub(crate) fn wake_peers(&mut self, now: Time) {
         let instant = self.instant(now);
-        while let Some(Reverse((due, index))) = self.due.peek().copied()
-            && due <= instant
+        while let Some(Reverse((listed, index))) = self.due.peek().copied()
+            && listed <= instant
         {
             self.due.pop();
-            let Some(peer) = self.peers.get_mut(index) else { continue };
+            let Some(peer) = self.peers.get_mut(index).filter(|p| p.listed == Some(listed)) else { continue };
+            peer.listed = None;
             match peer.due {
                 Some(at) if at <= instant => {
                     peer.due = None;
@@ -338,7 +336,9 @@ impl Thread {
                     }
                     self.drive(index, now);
                 }
-                _ => {}
+                // Packets have moved its time meanwhile.
+                Some(_) => self.list(index),
+                None => {}
             }
         }
         self.settle(now);
@@ -347,7 +347,6 @@ impl Thread {
     /// Sends what a connection has to send and takes out what it has to tell.
     pub(crate) fn drive(&mut self, index: usize, _now: Time) {
         let Some(peer) = self.peers.get_mut(index) else { return };
-        let before = peer.due;
         let (socket, outbound, outbox) = (&self.socket, &mut self.outbound, &mut self.outbox);
         match catch_unwind(AssertUnwindSafe(|| peer.drain(index, socket, outbound, outbox))) {
             Err(_) => self.peer_fault(index),
@@ -356,17 +355,17 @@ impl Thread {
                 let key = peer.key.clone();
                 self.outbox.facts.push(PeerFact::Lost { peer: key });
             }
-            Ok(Ok(())) => {
-                if let Some(at) = peer.due.filter(|at| before.is_none_or(|before| *at < before)) {
-                    self.due.push(Reverse((at, index)));
-                } else if let Some(at) = peer.due {
-                    // The entry for the earlier time finds nothing due and would be the last.
-                    if before != Some(at) {
-                        self.due.push(Reverse((at, index)));
-                    }
-                }
-            }
+            Ok(Ok(())) => self.list(index),
         }
+    }
+
+    /// Puts a connection on the list of those with something to do, unless it is there for an
+    /// earlier time.
+    fn list(&mut self, index: usize) {
+        let Some(peer) = self.peers.get_mut(index) else { return };
+        let Some(at) = peer.due.filter(|at| peer.listed.is_none_or(|listed| *at < listed)) else { return };
+        peer.listed = Some(at);
+        self.due.push(Reverse((at, index)));
     }
 
     fn outbox_due(&mut self, index: usize) {
@@ -457,7 +456,7 @@ impl Thread {
     /// What a caller has said since the last time, to everybody who hears him over WebRTC.
     pub(crate) fn forward_leg(&mut self, index: usize, now: Time) {
         let Some(leg) = self.legs.get_mut(index) else { return };
-        if leg.fresh.is_empty() {
+        if leg.fresh.is_empty() && leg.passed.is_empty() {
             return;
         }
         let found = leg.track.and_then(|at| self.rooms.get_mut(&leg.room)?.tracks.get_mut(at));
@@ -465,6 +464,18 @@ impl Thread {
             && !track.muted
         {
             track.note_level(level_of_pcm(&leg.fresh));
+            for frame in leg.passed.drain(..) {
+                // Only a decoder knows how loud it is; a packet without speech has a few bytes.
+                track.note_level(if frame.payload.len() > OPUS_PAUSE { OPUS_LEVEL } else { 0.0 });
+                self.frames.push(frame);
+            }
+            let rate = leg.rate();
+            if !track.subscribers.is_empty()
+                && !leg.fresh.is_empty()
+                && track.uplink.as_ref().is_none_or(|held| held.rate() != rate)
+            {
+                track.uplink = Uplink::new(rate, self.quality).map(Box::new);
+            }
             if let Some(uplink) = &mut track.uplink {
                 if leg.gap > 0 {
                     uplink.skip(leg.gap);
@@ -474,6 +485,7 @@ impl Thread {
         }
         leg.gap = 0;
         leg.fresh.clear();
+        leg.passed.clear();
         let (room, track) = (leg.room.clone(), leg.track);
         if let Some(track) = track {
             self.send_frames(&room, track, now);
@@ -517,8 +529,14 @@ impl Thread {
 
     fn drive_touched(&mut self, now: Time) {
         let mut touched = std::mem::take(&mut self.touched);
+        let instant = self.instant(now);
         for index in touched.drain(..) {
-            self.drive(index, now);
+            // What was written leaves with the next time that passes.
+            let woken = self.peers.get_mut(index).map(|peer| catch_unwind(AssertUnwindSafe(|| peer.wake(instant))));
+            match woken {
+                Some(Err(_)) => self.peer_fault(index),
+                _ => self.drive(index, now),
+            }
         }
         self.touched = touched;
     }

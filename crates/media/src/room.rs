@@ -62,6 +62,13 @@ impl Room {
         }
     }
 
+    /// Takes out tracks that are gone and whose last word has been played.
+    pub(crate) fn drop_finished(&mut self) {
+        self.tracks.retain(|_, track| {
+            track.origin != Origin::Gone || track.downlink.as_ref().is_some_and(|downlink| !downlink.is_empty())
+        });
+    }
+
     /// Whether somebody has something left to say to the phones.
     pub(crate) fn is_speaking(&self) -> bool {
         self.builtins.values().any(Member::is_speaking)

@@ -38,6 +38,10 @@ const WAKER: Token = Token(usize::MAX - 1);
 const RTC: Token = Token(usize::MAX - 2);
 /// Batches read from the shared socket before the legs have their turn.
 pub(crate) const RTC_BUDGET: usize = 8;
+/// See [`Thread::is_crowded`].
+const MILLISECOND: Duration = Duration::from_millis(1);
+/// Legs and connections that make a thread crowded.
+const CROWD: usize = 150;
 /// The longest sleep.
 const NAP: Duration = Duration::from_millis(500);
 
@@ -118,7 +122,12 @@ fn run(mut thread: Thread, plans: &Receiver<MediaPlan>, clock: &Clock, sink: &Si
     let mut more = false;
     loop {
         let now = clock();
-        let nap = if more { Duration::ZERO } else { thread.nap(now) };
+        let mut nap = if more { Duration::ZERO } else { thread.nap(now) };
+        if thread.is_crowded() && !nap.is_zero() {
+            // Packets come all the time. One wake in a millisecond serves them together.
+            std::thread::sleep(MILLISECOND - Duration::from_nanos(now.nanos % 1_000_000));
+            nap = Duration::ZERO;
+        }
         if let Err(why) = thread.poll.poll(&mut events, Some(nap))
             && why.kind() != io::ErrorKind::Interrupted
         {
@@ -197,6 +206,12 @@ impl Thread {
     /// Our time as the WebRTC stack counts it.
     pub(crate) fn instant(&self, now: Time) -> Instant {
         self.base + now.since(self.began)
+    }
+
+    /// Whether so many packets come that being woken for each costs more than waiting for the next
+    /// few of them.
+    fn is_crowded(&self) -> bool {
+        self.legs.len() + self.peers.len() >= CROWD
     }
 
     fn nap(&self, now: Time) -> Duration {

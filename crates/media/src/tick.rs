@@ -1,6 +1,7 @@
 //! 20 ms of a room: everybody hears everybody but himself.
 
 use crate::{
+    leg_out::Said,
     room::FRAME,
     thread::Thread,
     track::{Origin, level_of_pcm},
@@ -53,13 +54,19 @@ impl Thread {
         if room.legs.is_empty() && room.builtins.is_empty() {
             return;
         }
+        if self.relay(sid, now) {
+            return;
+        }
+        let Some(room) = self.rooms.get_mut(sid) else { return };
         let length = room.frame();
         self.heard.clear();
+        let is_mixed = room.legs.len() > 1 || !room.builtins.is_empty();
         let mut voices = [0; FRAME];
         let mut listens = false;
         for index in &room.legs {
             let mut frame = [0; FRAME];
             if let Some(leg) = self.legs.get_mut(*index) {
+                leg.mixed = is_mixed;
                 leg.hear(&mut frame[..length]);
                 listens |= leg.is_started();
             }
@@ -81,9 +88,7 @@ impl Thread {
                 }
             }
         }
-        room.tracks.retain(|_, track| {
-            track.origin != Origin::Gone || track.downlink.as_ref().is_some_and(|downlink| !downlink.is_empty())
-        });
+        room.drop_finished();
         let mut wire = [0; FRAME];
         mix::add(&mut wire[..length], &said[..length]);
         mix::add(&mut wire[..length], &voices[..length]);
@@ -109,9 +114,31 @@ impl Thread {
                 }
             }
             if let Some(leg) = self.legs.get_mut(*index) {
-                leg.say(&mixed[..length], spoken, now, &mut self.buffer);
+                let said = if spoken { Said::Pcm(&mixed[..length]) } else { Said::Nothing };
+                leg.say(said, now, &mut self.buffer);
             }
         }
+    }
+
+    /// Where the only phone speaks Opus and hears at most one voice, packets go to it as they came.
+    fn relay(&mut self, sid: &RoomSid, now: Time) -> bool {
+        let Some(room) = self.rooms.get_mut(sid) else { return false };
+        let [index] = room.legs[..] else { return false };
+        let Some(leg) = self.legs.get_mut(index).filter(|leg| leg.takes_opus()) else { return false };
+        let mut voices = room.tracks.iter_mut().filter(|(_, t)| !t.muted && t.downlink.is_some());
+        let (voice, others) = (voices.next(), voices.next());
+        if !room.builtins.is_empty() || others.is_some() {
+            return false;
+        }
+        leg.mixed = false;
+        // Nothing is taken out before somebody listens: the first word is kept.
+        let said = match voice.and_then(|(_, track)| track.downlink.as_mut()).filter(|_| leg.is_started()) {
+            Some(downlink) => downlink.next_packet(now),
+            None => Said::Nothing,
+        };
+        leg.say(said, now, &mut self.buffer);
+        room.drop_finished();
+        true
     }
 
     /// What built-in participants said, to those who hear them over WebRTC.

@@ -80,6 +80,11 @@ impl Uplink {
         self.marker = true;
     }
 
+    /// Samples per second of the PCM it takes.
+    pub(crate) const fn rate(&self) -> u32 {
+        self.samples as u32 * 50
+    }
+
     /// Takes PCM and hands out each frame that is full.
     pub(crate) fn push(&mut self, mut pcm: &[i16], mut ready: impl FnMut(Frame)) {
         while !pcm.is_empty() {

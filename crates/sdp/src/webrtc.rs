@@ -233,6 +233,26 @@ fn write_section(lines: &[&str], assigned: &BTreeMap<String, Assigned>, rate: Op
     }
 }
 
+/// A description whose audio takes no part in congestion control for the whole transport
+/// (`transport-wide-cc`, `abs-send-time`). Voices have no other rate to go to, and bookkeeping for
+/// every packet on both sides costs more than they do.
+pub fn without_audio_feedback(sdp: &str) -> String {
+    let mut out = String::with_capacity(sdp.len());
+    let mut is_audio = false;
+    for line in sdp.lines().filter(|l| !l.is_empty()) {
+        if line.starts_with("m=") {
+            is_audio = line.starts_with("m=audio");
+        }
+        let names = |word: &str| line.contains(word);
+        let extension = line.starts_with("a=extmap:") && (names("transport-wide-cc") || names("abs-send-time"));
+        let feedback = line.starts_with("a=rtcp-fb:") && line.ends_with(" transport-cc");
+        if !(is_audio && (extension || feedback)) {
+            push(&mut out, line);
+        }
+    }
+    out
+}
+
 fn push(out: &mut String, line: &str) {
     out.push_str(line);
     out.push_str("\r\n");
@@ -326,6 +346,19 @@ mod tests {
             let _ = sections(&text);
             let _ = rewrite(&text, &BTreeMap::new(), None);
         }
+    }
+
+    #[test]
+    fn audio_loses_its_feedback_and_video_keeps_it() {
+        let of = |kind: &str| {
+            format!(
+                "m={kind} 9 X 1\r\na=extmap:3 http://www.ietf.org/id/draft-holmer-rmcat-transport-wide-cc-extensions-01\r\n\
+                 a=extmap:2 http://www.webrtc.org/experiments/rtp-hdrext/abs-send-time\r\na=rtcp-fb:1 transport-cc\r\n"
+            )
+        };
+        let rest = "a=extmap:1 urn:ietf:params:rtp-hdrext:ssrc-audio-level\r\na=rtcp-fb:1 nack\r\n";
+        let offer = format!("v=0\r\n{}{rest}{}", of("audio"), of("video"));
+        assert_eq!(without_audio_feedback(&offer), format!("v=0\r\nm=audio 9 X 1\r\n{rest}{}", of("video")));
     }
 
     #[test]

@@ -1,14 +1,18 @@
 //! `trunkline run`: start, say where, wait for a signal, drain, stop.
 
 use crate::{Addresses, Config, Error, Server};
+use std::io::IsTerminal;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tracing_subscriber::EnvFilter;
 
 /// Sends the log to standard error; `RUST_LOG` wins over `level`.
 pub fn init_logging(level: &str) {
-    let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new(level));
+    // The WebRTC stack warns of what every browser offers and we do not take.
+    let quiet = |level| EnvFilter::new(format!("{level},str0m=error"));
+    let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| quiet(level));
+    let log = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
     // A second call, as in tests, keeps the first one's settings.
-    let _ = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).try_init();
+    let _ = log.with_ansi(std::io::stderr().is_terminal()).try_init();
 }
 
 /// Runs the server until it is told to stop. SIGTERM and SIGINT drain: new calls get 503, running

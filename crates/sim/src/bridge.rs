@@ -20,6 +20,8 @@ use trunkline_types::Random;
 
 /// A pair that has not begun so long before the end does not begin any more.
 const LAST: Duration = Duration::from_secs(2);
+/// For a caller to be in its room.
+const MOMENT: Duration = Duration::from_millis(50);
 /// Between two calls of a pair that begins anew.
 const PAUSE: Duration = Duration::from_millis(500);
 /// A participant that is not connected by then has failed.
@@ -33,6 +35,8 @@ pub enum Order {
     PublisherFirst,
     /// Both begin at the same moment.
     Together,
+    /// The call begins, and the participant comes a moment later.
+    CallerFirst,
 }
 
 /// What is measured besides the calls themselves.
@@ -217,11 +221,14 @@ async fn live(shared: Arc<Shared>, pair: u32) {
 async fn once(shared: &Shared, pair: u32, index: u32) -> Result<(), Error> {
     let (over, ended) = oneshot::channel();
     locked(&shared.waiting).insert(index, over);
-    let together = shared.bridge.order == Order::Together;
+    let together = shared.bridge.order != Order::PublisherFirst;
     // Nobody takes calls any more once the callers' thread has ended.
     let call = || shared.begin.try_send(index).map_err(|_| Error::Ended);
     if together {
         call()?;
+    }
+    if shared.bridge.order == Order::CallerFirst {
+        time::sleep(MOMENT).await;
     }
     let begun = now();
     let joined = time::timeout(PATIENCE, connected(shared, pair, index)).await;

@@ -86,10 +86,10 @@ impl Bench<'_> {
         let mut good = true;
         if !self.options.only_quality {
             good &= self.transcoding()?;
+            good &= self.passing_through()?;
             good &= set_up::waiting_publisher(&mut self)?;
             good &= set_up::joining_publishers(&mut self)?;
             good &= self.delay()?;
-            println!("\npass-through (PCMU or Opus on both sides): not measured\n  bar: 1,150 calls per core");
         }
         if self.options.quality || self.options.only_quality {
             let server = self.server(&json!({ "answer_policy": "on_audio" }))?;
@@ -115,12 +115,28 @@ impl Bench<'_> {
             interval: if self.options.quick { 6.0 } else { 15.0 },
             speech: self.speech.clone(),
             talk_percent: 100,
-            more: Vec::new(),
+            // As with an agent: the caller is in the room when its partner comes.
+            more: vec!["--first".into(), "caller".into()],
         }
     }
 
-    fn transcoding(&mut self) -> Result<bool> {
-        println!("\nG.711 ↔ Opus, each call in a room of its own, CPU over the steady part");
+    /// Opus on both sides: packets go on as they came.
+    fn passing_through(&mut self) -> Result<bool> {
+        println!("\nOpus ↔ Opus, passed through");
+        Self::head();
+        let counts: &[u32] = if self.options.quick { &[150] } else { &[150, 300] };
+        let mut good = true;
+        for count in counts {
+            let mut pairs = self.pairs(*count);
+            pairs.more.extend(["--codec", "opus"].map(str::to_owned));
+            good &= is_good(&self.line(pairs, &json!({}), "")?.report);
+        }
+        println!("  bar: 1,150 calls per core");
+        Ok(good)
+    }
+
+    /// The head of the table of CPU.
+    fn head() {
         println!(
             "{:>6} {:>5}  {:^23}  {:^15}  {:>11}  {:>13}  {:^13}",
             "calls", "talk", "ms of CPU per call·s", "calls per core", "core busy", "packets heard", "RSS, MB"
@@ -129,6 +145,11 @@ impl Bench<'_> {
             "{:>6} {:>5}  {:>11} {:>11}  {:>7} {:>7}  {:>5} {:>5}  {:>6} {:>6}  {:>6} {:>6}",
             "", "%", "media", "process", "media", "process", "serv.", "load", "phone", "room", "idle", "each"
         );
+    }
+
+    fn transcoding(&mut self) -> Result<bool> {
+        println!("\nG.711 ↔ Opus, each call in a room of its own, CPU over the steady part");
+        Self::head();
         let counts: &[u32] = if self.options.quick { &[50, 150] } else { &[50, 150, 300] };
         let mut good = true;
         let mut costs = Vec::new();

@@ -59,7 +59,7 @@ pub fn joining_publishers(bench: &mut Bench<'_>) -> Result<bool> {
         let pairs = Pairs {
             rate: f64::from(*rate),
             speech: "tone".into(),
-            more: words(&["--hold-seconds", "0.5", "--together"]),
+            more: words(&["--hold-seconds", "0.5", "--first", "nobody"]),
             ..bench.pairs(rate * seconds)
         };
         let report = pairs.run(&server, u64::from(seconds) + 12)?;

@@ -31,9 +31,9 @@ pub(crate) struct Bridge {
     /// Participants say back what they hear
     #[arg(long)]
     echo: bool,
-    /// Both begin at the same moment, instead of the call when the participant speaks
-    #[arg(long)]
-    together: bool,
+    /// Who comes first
+    #[arg(long, value_enum, default_value = "publisher")]
+    first: First,
     /// A pair whose call is over begins anew in another room
     #[arg(long)]
     again: bool,
@@ -46,6 +46,16 @@ pub(crate) struct Bridge {
     /// The folder for what the first pair heard, with `--measure sound`
     #[arg(long, default_value = ".")]
     record: PathBuf,
+}
+
+#[derive(Clone, Copy, ValueEnum)]
+enum First {
+    /// The call begins when the participant speaks
+    Publisher,
+    /// The participant joins a moment after the INVITE
+    Caller,
+    /// Both begin at the same moment
+    Nobody,
 }
 
 #[derive(Clone, Copy, ValueEnum)]
@@ -71,9 +81,10 @@ impl Bridge {
             plan = Plan { scatter: false, script: Script::new(plan.codec, &clip), ..plan };
         }
         let echo = self.echo || measure == Measure::RoundTrip;
-        // Marks are heard where they are, and words of a measured clip are not cut off.
+        // Marks are heard where they are, and words of a measured clip are not cut off. Who never
+        // pauses does not pause because the encoder takes a steady tone for noise.
         let voice = Voice {
-            dtx: measure == Measure::Nothing,
+            dtx: measure == Measure::Nothing && self.calling.sound.has_pauses(),
             fec_for_loss: if self.loss_percent > 0 { FEC_FOR_LOSS } else { 0 },
         };
         let speech = Speech::new(&clip, voice).map_err(anyhow::Error::msg)?;
@@ -92,7 +103,11 @@ impl Bridge {
             // A token that cannot be made is one that the server refuses.
             tokens: Arc::new(move |room, identity| token(&api, room, identity).unwrap_or_default()),
             room_prefix: self.room_prefix,
-            order: if self.together { Order::Together } else { Order::PublisherFirst },
+            order: match self.first {
+                First::Publisher => Order::PublisherFirst,
+                First::Caller => Order::CallerFirst,
+                First::Nobody => Order::Together,
+            },
             again: self.again,
             measure,
         })?;

@@ -18,6 +18,11 @@ pub(crate) struct Sound {
 }
 
 impl Sound {
+    /// Whether there are pauses in it.
+    pub(crate) fn has_pauses(&self) -> bool {
+        self.talk_percent < 100
+    }
+
     /// The sound with its pauses.
     pub(crate) fn clip(&self) -> anyhow::Result<Clip> {
         let clip = match self.speech.as_slice() {
@@ -33,6 +38,7 @@ pub(crate) enum Codec {
     Pcmu,
     Pcma,
     G722,
+    Opus,
 }
 
 impl From<Codec> for callers::Codec {
@@ -41,6 +47,7 @@ impl From<Codec> for callers::Codec {
             Codec::Pcmu => Self::Pcmu,
             Codec::Pcma => Self::Pcma,
             Codec::G722 => Self::G722,
+            Codec::Opus => Self::Opus,
         }
     }
 }

@@ -2,8 +2,10 @@
 
 /// Places.
 pub(super) const SLOTS: usize = 64;
-/// Payload bytes of one place: 60 ms of 16-bit audio at 8 kHz fit, and any Opus frame of 20 ms.
+/// The longest payload: 60 ms of 16-bit audio at 8 kHz fit, and any Opus frame of 20 ms.
 pub(super) const SLOT_BYTES: usize = 1_280;
+/// Payload bytes of one place: 20 ms of speech in Opus or G.711. What is longer lies elsewhere.
+const SMALL: usize = 192;
 
 /// What is known of the packet in a place.
 #[derive(Clone, Copy, Debug, Default)]
@@ -30,6 +32,8 @@ pub(super) struct Slot {
 pub(super) struct Ring {
     slots: [Slot; SLOTS],
     bytes: Box<[u8]>,
+    /// For payloads longer than [`SMALL`]; made with the first of them.
+    large: Box<[u8]>,
     waiting: usize,
     samples: i64,
 }
@@ -42,7 +46,8 @@ impl Ring {
     pub(super) fn new() -> Self {
         Self {
             slots: [Slot::default(); SLOTS],
-            bytes: vec![0; SLOTS * SLOT_BYTES].into_boxed_slice(),
+            bytes: vec![0; SLOTS * SMALL].into_boxed_slice(),
+            large: Box::default(),
             waiting: 0,
             samples: 0,
         }
@@ -84,23 +89,26 @@ impl Ring {
 
     /// The bytes of the place of that number, whether it still waits or not.
     pub(super) fn payload(&self, sequence: i64, length: usize) -> &[u8] {
-        let start = place(sequence) * SLOT_BYTES;
-        self.bytes.get(start..start.saturating_add(length.min(SLOT_BYTES))).unwrap_or_default()
+        let (bytes, size) = if length > SMALL { (&self.large, SLOT_BYTES) } else { (&self.bytes, SMALL) };
+        let start = place(sequence) * size;
+        bytes.get(start..start.saturating_add(length.min(size))).unwrap_or_default()
     }
 
     /// Puts a packet into its place, over whatever was there.
     pub(super) fn put(&mut self, slot: Slot, payload: &[u8]) {
         self.take(slot.sequence);
         let index = place(slot.sequence);
-        let start = index * SLOT_BYTES;
-        let Some(held) = self.slots.get_mut(index) else { return };
-        let Some(bytes) = self.bytes.get_mut(start..start.saturating_add(payload.len().min(SLOT_BYTES))) else {
-            return;
-        };
-        for (to, from) in bytes.iter_mut().zip(payload) {
-            *to = *from;
+        let payload = payload.get(..SLOT_BYTES).unwrap_or(payload);
+        if payload.len() > SMALL && self.large.is_empty() {
+            self.large = vec![0; SLOTS * SLOT_BYTES].into_boxed_slice();
         }
-        *held = Slot { length: bytes.len(), waiting: true, used: true, ..slot };
+        let (bytes, size) =
+            if payload.len() > SMALL { (&mut self.large, SLOT_BYTES) } else { (&mut self.bytes, SMALL) };
+        let start = index * size;
+        let Some(held) = self.slots.get_mut(index) else { return };
+        let Some(bytes) = bytes.get_mut(start..start.saturating_add(payload.len())) else { return };
+        bytes.copy_from_slice(payload);
+        *held = Slot { length: payload.len(), waiting: true, used: true, ..slot };
         self.waiting = self.waiting.saturating_add(1);
         self.samples = self.samples.saturating_add(slot.samples);
     }
@@ -112,5 +120,37 @@ impl Ring {
             self.waiting = self.waiting.saturating_sub(1);
             self.samples = self.samples.saturating_sub(slot.samples);
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn payloads_of_every_length_come_back_whole() {
+        let mut ring = Ring::new();
+        for (sequence, length) in (0..=SLOT_BYTES).enumerate() {
+            let payload: Vec<u8> = (0..length).map(|at| (at ^ sequence) as u8).collect();
+            let sequence = sequence as i64;
+            ring.put(Slot { sequence, ..Slot::default() }, &payload);
+            let slot = ring.get(sequence).expect("it waits");
+            assert_eq!(ring.payload(sequence, slot.length), payload);
+        }
+        assert_eq!(ring.waiting(), SLOTS);
+    }
+
+    #[test]
+    fn a_long_payload_does_not_touch_its_short_neighbours() {
+        let mut ring = Ring::new();
+        ring.put(Slot { sequence: 1, ..Slot::default() }, &[1; SMALL]);
+        ring.put(Slot { sequence: 2, ..Slot::default() }, &[2; SLOT_BYTES + 9]);
+        ring.put(Slot { sequence: 3, ..Slot::default() }, &[3; 1]);
+        assert_eq!(ring.payload(1, SMALL), [1; SMALL]);
+        assert_eq!(
+            (ring.payload(2, SLOT_BYTES), ring.get(2).map(|s| s.length)),
+            (&[2; SLOT_BYTES][..], Some(SLOT_BYTES))
+        );
+        assert_eq!(ring.payload(3, 1), [3]);
     }
 }

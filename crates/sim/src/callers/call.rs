@@ -1,6 +1,7 @@
 //! The signalling of one call: INVITE, 200, ACK, and a BYE from either side.
 
 use super::{
+    codec::Codec,
     message::{Dialog, header, media_address, offer, ok},
     report::Outcome,
     stream::Stream,
@@ -57,13 +58,13 @@ impl Call {
     pub(crate) fn begin(
         dialog: Dialog,
         stream: Stream,
-        payload_type: u8,
+        codec: Codec,
         rtcp_port: u16,
         hold: Option<Duration>,
         now: Instant,
         wishes: &mut Wishes,
     ) -> std::io::Result<Self> {
-        let offer = offer(stream.socket.local_addr()?, rtcp_port, payload_type);
+        let offer = offer(stream.socket.local_addr()?, rtcp_port, codec);
         let outcome = Outcome { index: dialog.index, ..Outcome::default() };
         let call = Self {
             dialog,

@@ -1,5 +1,6 @@
 //! SIP as text, written apart from the stack that it talks to.
 
+use super::codec::Codec;
 use std::net::{IpAddr, SocketAddr};
 
 /// What all messages of a call have in common.
@@ -37,12 +38,13 @@ pub(crate) fn call_of(text: &str, run: u32) -> Option<u32> {
 }
 
 /// An offer of one codec and telephone events.
-pub(crate) fn offer(rtp: SocketAddr, rtcp_port: u16, payload_type: u8) -> String {
+pub(crate) fn offer(rtp: SocketAddr, rtcp_port: u16, codec: Codec) -> String {
+    let (payload_type, attributes) = (codec.payload_type(), codec.attributes());
     let ip = rtp.ip();
     let family = if ip.is_ipv4() { "IP4" } else { "IP6" };
     format!(
         "v=0\r\no=- 1 1 IN {family} {ip}\r\ns=-\r\nc=IN {family} {ip}\r\nt=0 0\r\nm=audio {} RTP/AVP {payload_type} 101\r\n\
-         a=rtpmap:101 telephone-event/8000\r\na=rtcp:{rtcp_port}\r\na=ptime:20\r\n",
+         {attributes}a=rtpmap:101 telephone-event/8000\r\na=rtcp:{rtcp_port}\r\na=ptime:20\r\n",
         rtp.port()
     )
 }
@@ -85,7 +87,7 @@ mod tests {
     fn a_request_names_its_call_and_an_answer_its_address() {
         let local: SocketAddr = "127.0.0.1:5070".parse().unwrap();
         let dialog = Dialog { index: 7, local, server: local, to: "+1".into(), to_tag: "x".into(), run: 9 };
-        let text = dialog.request("INVITE", 1, &offer(local, 6_000, 0));
+        let text = dialog.request("INVITE", 1, &offer(local, 6_000, Codec::Pcmu));
         assert_eq!(call_of(&text, 9), Some(7));
         assert_eq!(call_of(&text, 8), None);
         assert_eq!(media_address(&text), Some(local));

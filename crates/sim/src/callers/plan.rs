@@ -1,6 +1,6 @@
 //! What callers do, and how they are told to begin.
 
-use super::{codec::BYTES, codec::Codec};
+use super::codec::Codec;
 use crate::sound::{Clip, Line};
 use std::{
     net::SocketAddr,
@@ -44,7 +44,7 @@ pub enum Ear {
 
 /// What is said, encoded.
 #[derive(Clone, Debug)]
-pub struct Script(pub(crate) Arc<[[u8; BYTES]]>);
+pub struct Script(pub(crate) Arc<[Box<[u8]>]>);
 
 impl Script {
     /// A clip in a codec.

@@ -16,8 +16,6 @@ use trunkline_rtp::{HEADER_BYTES, Packet, write_header};
 
 /// What is louder is sound; comfort noise is not.
 const SOUND: u16 = 1_000;
-/// Ticks of the RTP clock in a packet.
-const TICKS: u32 = 160;
 
 /// What it does beyond counting.
 pub(crate) enum Hearing {
@@ -32,7 +30,7 @@ pub(crate) struct Stream {
     codec: Codec,
     decoder: Decoder,
     hearing: Hearing,
-    script: Arc<[[u8; BYTES]]>,
+    script: Arc<[Box<[u8]>]>,
     /// Where in the script it begins.
     offset: u64,
     pub(crate) remote: Option<SocketAddr>,
@@ -50,7 +48,7 @@ impl Stream {
     pub(crate) fn new(
         socket: UdpSocket,
         codec: Codec,
-        script: Arc<[[u8; BYTES]]>,
+        script: Arc<[Box<[u8]>]>,
         offset: u64,
         hearing: Hearing,
         begun: Instant,
@@ -93,17 +91,18 @@ impl Stream {
         let n = outcome.sent;
         let at = usize::try_from((self.offset + n) % self.script.len() as u64).unwrap_or(0);
         let mut packet = [0; HEADER_BYTES + BYTES];
-        let timestamp = (n as u32).wrapping_mul(TICKS);
+        let timestamp = (n as u32).wrapping_mul(self.codec.clock() / 50);
         let header = write_header(n == 0, self.codec.payload_type(), n as u16, timestamp, self.ssrc);
         packet[..HEADER_BYTES].copy_from_slice(&header);
-        packet[HEADER_BYTES..].copy_from_slice(&self.script[at]);
+        let length = HEADER_BYTES + self.script[at].len();
+        packet[HEADER_BYTES..length].copy_from_slice(&self.script[at]);
         if let Hearing::Marks { ours, .. } = &self.hearing
             && mark_begins(self.offset + n)
         {
             ours.sent(now);
         }
         // What the network refuses is lost, as any datagram may be.
-        let _ = self.socket.send(&packet);
+        let _ = self.socket.send(&packet[..length]);
         outcome.sent += 1;
     }
 
@@ -141,7 +140,7 @@ impl Stream {
         }
         if let Some((at, timestamp)) = self.last {
             outcome.longest_gap = outcome.longest_gap.max(now - at);
-            let wanted = f64::from(packet.timestamp.wrapping_sub(timestamp) as i32) / 8_000.0;
+            let wanted = f64::from(packet.timestamp.wrapping_sub(timestamp) as i32) / f64::from(self.codec.clock());
             let off = ((now - at).as_secs_f64() - wanted).abs();
             self.jitter += (off - self.jitter) / 16.0;
             outcome.jitter = Duration::from_secs_f64(self.jitter.clamp(0.0, 60.0));

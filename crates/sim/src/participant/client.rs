@@ -4,9 +4,11 @@ use super::{
     ear::{Ear, Listening},
     join::{Join, Progress, Stats},
     signal::{CID, Error, Signal},
+    socket::Socket,
 };
 use livekit_protocol::signal_response::Message;
 use std::{
+    io::ErrorKind,
     net::SocketAddr,
     pin::pin,
     sync::{Arc, atomic::Ordering},
@@ -21,7 +23,6 @@ use str0m::{
     rtp::{RtpPacket, RtpWrite, SeqNo},
 };
 use tokio::{
-    net::UdpSocket,
     sync::{Notify, watch},
     time,
 };
@@ -83,7 +84,7 @@ pub(crate) struct Client {
     rtc: Rtc,
     pending: Option<SdpPendingOffer>,
     signal: Signal,
-    socket: UdpSocket,
+    socket: Socket,
     local: SocketAddr,
     stats: Arc<Stats>,
     listening: Listening,
@@ -106,7 +107,7 @@ impl Client {
         join: Join,
         offered: Offered,
         signal: Signal,
-        socket: UdpSocket,
+        socket: Socket,
         local: SocketAddr,
         stats: Arc<Stats>,
         listening: Listening,
@@ -147,6 +148,9 @@ impl Client {
             }
             // Who only makes load looks at everything when it speaks, and at nothing in between.
             let lazy = self.connected && self.join.speech.is_some() && matches!(self.join.ear, Ear::Counts);
+            if lazy {
+                self.socket.doze()?;
+            }
             if !lazy && nap.deadline().into_std() != due {
                 nap.as_mut().reset(due.into());
             }
@@ -158,13 +162,7 @@ impl Client {
                     self.signal.close().await;
                     return Ok(());
                 }
-                received = self.socket.recv_from(&mut buffer), if !lazy => {
-                    // An ICMP message about a server that is gone counts as a lost packet.
-                    if let Ok((length, from)) = received {
-                        self.datagram(&buffer[..length], from);
-                    }
-                    self.receive(&mut buffer);
-                }
+                () = self.socket.readable(), if !lazy => self.receive(&mut buffer),
                 _ = tick.tick(), if speaks => {
                     if lazy {
                         self.receive(&mut buffer);
@@ -216,8 +214,12 @@ impl Client {
     /// Takes what there is, but not all at once.
     fn receive(&mut self, buffer: &mut [u8]) {
         for _ in 0..BUDGET {
-            let Ok((length, from)) = self.socket.try_recv_from(buffer) else { return };
-            self.datagram(&buffer[..length], from);
+            match self.socket.receive(buffer) {
+                Ok((length, from)) => self.datagram(&buffer[..length], from),
+                Err(why) if why.kind() == ErrorKind::WouldBlock => return,
+                // An ICMP message about a server that is gone counts as a lost packet.
+                Err(_) => {}
+            }
         }
     }
 
@@ -256,7 +258,7 @@ impl Client {
             match self.rtc.poll_output().map_err(|why| webrtc(&why))? {
                 Output::Timeout(at) => return Ok(at),
                 // What the network refuses is lost, as any datagram may be.
-                Output::Transmit(send) => drop(self.socket.try_send_to(&send.contents, send.destination)),
+                Output::Transmit(send) => drop(self.socket.send(&send.contents, send.destination)),
                 Output::Event(event) => self.event(event)?,
             }
         }

@@ -4,6 +4,7 @@ use super::{
     client::{Client, connection},
     ear::{Ear, Listening},
     signal::{Error, Signal},
+    socket::Socket,
     speech::Speech,
 };
 use std::{
@@ -110,7 +111,7 @@ pub async fn join(join: Join) -> Result<Participant, Error> {
     let stop = Arc::new(Notify::new());
     let (told, progress) = watch::channel(Progress::Joining);
     let listening = Listening::new(join.ear.clone());
-    let client = Client::new(join, offered, signal, socket, local, stats.clone(), listening);
+    let client = Client::new(join, offered, signal, Socket::Awake(socket), local, stats.clone(), listening);
     let (stopped, seen) = (stop.clone(), stats.clone());
     tokio::spawn(async move {
         if let Err(why) = client.live(&stopped, &told).await {

@@ -5,6 +5,7 @@ mod client;
 mod ear;
 mod join;
 mod signal;
+mod socket;
 mod speech;
 
 pub use ear::{Ear, Tape};

@@ -1,0 +1,183 @@
+//! What a SIP leg hears: RTP and RTCP of the far end.
+
+use crate::{
+    batch::Inbound,
+    leg::{Leg, PLAYOUT},
+    leg_codec::PACKET_SAMPLES,
+    uplink::Frame,
+};
+use std::net::SocketAddr;
+use trunkline_call::media::MediaFact;
+use trunkline_rtp::{Judgement, Packet, digit_of, rtcp};
+use trunkline_types::Time;
+
+/// Packets read from one leg before the others have their turn.
+const BUDGET: usize = 4;
+/// Packets in a row that are made up when they are lost.
+const CONCEAL: u16 = 5;
+/// A packet so far behind is late, not the beginning of a new stream.
+const LATE: u16 = 100;
+
+impl Leg {
+    /// Reads what the RTP socket holds; whether there may be more.
+    pub(crate) fn receive(&mut self, now: Time, inbound: &mut Inbound, facts: &mut Vec<MediaFact>) -> bool {
+        let (read, more) = inbound.read::<BUDGET>(&self.rtp);
+        for at in 0..read {
+            if let Some((datagram, source)) = inbound.datagram(at) {
+                self.packet(datagram, source, now, facts);
+            }
+        }
+        more
+    }
+
+    /// Reads what the RTCP socket holds; whether there may be more.
+    pub(crate) fn receive_rtcp(&mut self, now: Time, inbound: &mut Inbound) -> bool {
+        let (read, more) = inbound.read::<BUDGET>(&self.rtcp);
+        for at in 0..read {
+            if let Some((datagram, source)) = inbound.datagram(at) {
+                self.report_received(datagram, source, now);
+            }
+        }
+        more
+    }
+
+    fn report_received(&mut self, bytes: &mut [u8], source: SocketAddr, now: Time) {
+        if self.lock.source().is_none_or(|s| s.ip() != source.ip()) {
+            return;
+        }
+        let bytes = match &mut self.secured {
+            None => &*bytes,
+            Some(secured) => match secured.inward.unprotect_rtcp(bytes) {
+                Ok(length) => &bytes[..length],
+                Err(_) => return,
+            },
+        };
+        if rtcp::sender(bytes).is_none() {
+            return;
+        }
+        if let Some(started) = &mut self.started {
+            started.alive_at = now;
+        }
+        if let Some(took) = self.round_trip.receive(bytes, self.ssrc, now) {
+            self.stats.round_trip_us = u64::try_from(took.as_micros()).ok();
+        }
+    }
+
+    fn packet(&mut self, bytes: &mut [u8], source: SocketAddr, now: Time, facts: &mut Vec<MediaFact>) {
+        if rtcp::is_rtcp(bytes) {
+            return self.report_received(bytes, source, now);
+        }
+        // What cannot be authenticated changes nothing, not even the lock.
+        let bytes = match &mut self.secured {
+            None => &*bytes,
+            Some(secured) => match secured.inward.unprotect_rtp(bytes) {
+                Ok(length) => &bytes[..length],
+                Err(_) => {
+                    self.stats.foreign += 1;
+                    return;
+                }
+            },
+        };
+        let (Some(packet), Some(media)) = (Packet::parse(bytes), &self.media) else { return };
+        match self.lock.judge(source, packet.ssrc, now) {
+            Judgement::Foreign => {
+                self.stats.foreign += 1;
+                return;
+            }
+            Judgement::Locked => facts.push(MediaFact::SourceLocked { leg: self.key.clone(), source }),
+            Judgement::Accept => {}
+        }
+        self.stats.packets_in += 1;
+        self.stats.bytes_in += packet.payload.len() as u64;
+        if self.remote_ssrc != packet.ssrc {
+            self.remote_ssrc = packet.ssrc;
+            self.expected = None;
+        }
+        if let Some(started) = &mut self.started {
+            started.alive_at = now;
+            started.heard = true;
+        }
+        if Some(packet.payload_type) == media.telephone_event {
+            // Events count as packets of the stream, not as a loss of speech.
+            self.expected = self.expected.map(|(_, timestamp)| (packet.sequence.wrapping_add(1), timestamp));
+            if let Some(code) = self.dtmf.receive(packet.timestamp, packet.payload) {
+                self.stats.digits += 1;
+                facts.push(MediaFact::Dtmf { leg: self.key.clone(), code, digit: digit_of(code) });
+            }
+            return;
+        }
+        let arrived = now.nanos / 1_000 * u64::from(self.codec.clock()) / 1_000_000;
+        self.reception.packet(packet.sequence, packet.timestamp, arrived as u32);
+        if packet.payload_type == media.payload_type
+            && media.flowing.receive
+            && let Some(digit) = self.speech(packet.sequence, packet.timestamp, packet.marker, packet.payload)
+        {
+            self.stats.digits += 1;
+            let code = (0..16).find(|code| digit_of(*code) == Some(digit)).unwrap_or(0);
+            facts.push(MediaFact::Dtmf { leg: self.key.clone(), code, digit: Some(digit) });
+        }
+    }
+
+    /// Decodes speech; what was lost before it is made up. Returns a key that was heard in it.
+    fn speech(&mut self, sequence: u16, timestamp: u32, marker: bool, payload: &[u8]) -> Option<char> {
+        let expected = self.expected.unwrap_or((sequence, timestamp));
+        let missing = sequence.wrapping_sub(expected.0);
+        if missing >= u16::MAX - LATE {
+            // Its place has been filled already.
+            return None;
+        }
+        self.pass_on(sequence, timestamp, marker, payload);
+        let mut pcm = [0; PACKET_SAMPLES];
+        let samples = if self.is_decoded() { self.codec.decode(payload, &mut pcm) } else { 0 };
+        if samples == 0 {
+            return None;
+        }
+        let ticks = self.codec.ticks(samples);
+        self.expected = Some((sequence.wrapping_add(1), timestamp.wrapping_add(ticks)));
+        let mut absent = timestamp.wrapping_sub(expected.1);
+        if missing <= CONCEAL {
+            let mut made_up = [0; PACKET_SAMPLES];
+            for _ in 0..missing {
+                self.concealer.conceal(&mut made_up[..samples]);
+                self.heard(&made_up[..samples]);
+                absent = absent.saturating_sub(ticks);
+            }
+        }
+        // A jump backwards or of more than a minute is a new beginning.
+        if absent < 60 * 8_000 {
+            self.gap += self.codec.samples(absent);
+        }
+        self.concealer.received(&mut pcm[..samples]);
+        self.heard(&pcm[..samples]);
+        self.detector.as_mut()?.push(&pcm[..samples])
+    }
+
+    /// Whether its voice is needed as PCM. Opus is not where it is only passed on.
+    fn is_decoded(&self) -> bool {
+        self.mixed || !self.codec.is_opus()
+    }
+
+    /// Keeps a packet of Opus as it came, for those who hear it over WebRTC.
+    fn pass_on(&mut self, sequence: u16, timestamp: u32, marker: bool, payload: &[u8]) {
+        if !self.codec.is_opus() || self.passed.len() == self.passed.capacity() {
+            return;
+        }
+        let newest = self.extended.unwrap_or(u64::from(sequence) + (1 << 16));
+        let ahead = i64::from(sequence.wrapping_sub(newest as u16) as i16);
+        let extended = newest.saturating_add_signed(ahead);
+        self.extended = Some(newest.max(extended));
+        self.passed.push(Frame { sequence: extended, timestamp, marker, payload: payload.into() });
+    }
+
+    fn heard(&mut self, pcm: &[i16]) {
+        // Opus goes on as it came.
+        if !self.codec.is_opus() && self.fresh.len() + pcm.len() <= self.fresh.capacity() {
+            self.fresh.extend_from_slice(pcm);
+        }
+        // A far end faster than its clock is cut back to the freshest audio.
+        while self.voice.len() > PLAYOUT {
+            self.voice.pop_front();
+        }
+        self.voice.extend(pcm);
+    }
+}

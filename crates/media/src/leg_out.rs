@@ -1,0 +1,160 @@
+//! What a SIP leg says: the room's voices, packets as they came, keys, comfort noise, reports.
+
+use crate::{
+    leg::{Leg, REPORT_EVERY},
+    leg_codec::PACKET_SAMPLES,
+    room::FRAME,
+};
+use trunkline_rtp::{DtmfTick, HEADER_BYTES, rtcp, write_header};
+use trunkline_types::Time;
+
+/// 20 ms of Opus' RTP clock (RFC 7587 §4.1).
+const OPUS_TICKS: u32 = 960;
+
+/// What the room says in 20 ms.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Said<'a> {
+    /// Voices, mixed, at the room's rate.
+    Pcm(&'a [i16]),
+    /// Nobody speaks.
+    Nothing,
+    /// A packet of Opus for a leg that speaks it too, and its length in ticks of its clock.
+    Opus(&'a [u8], u32),
+    /// The packet before was longer than a frame and still plays.
+    Skipped,
+    /// A packet of Opus did not come: the far end makes it up.
+    Lost,
+}
+
+impl Leg {
+    /// Takes 20 ms of the room and sends a packet when one is full.
+    pub(crate) fn say(&mut self, said: Said<'_>, now: Time, buffer: &mut [u8]) {
+        if self.started.is_none() {
+            return;
+        }
+        let Some(media) = self.media.as_ref().filter(|m| m.flowing.send) else { return };
+        let samples = self.codec.samples_in(usize::try_from(media.ptime.as_millis()).unwrap_or(20).clamp(10, 60));
+        let payload_type = media.payload_type;
+        // Without an event type digits cannot be sent this way, and none are queued.
+        let key = match media.telephone_event {
+            Some(event_type) => (event_type, self.keys.tick(self.timestamp)),
+            None => (0, DtmfTick::Idle),
+        };
+        if let (event_type, DtmfTick::Event(event)) = key {
+            self.send(event.marker, event_type, event.timestamp, &event.payload, buffer);
+            self.timestamp = self.timestamp.wrapping_add(self.codec.ticks(self.codec.samples_in(20)));
+        } else {
+            match said {
+                Said::Pcm(frame) => self.mixed_in(frame),
+                Said::Nothing if self.codec.is_opus() => self.quiet(payload_type, buffer),
+                Said::Nothing => {
+                    let mut own = [0; FRAME];
+                    let length = self.codec.samples_in(20).min(FRAME);
+                    self.noise.fill(&mut own[..length]);
+                    self.out.extend(&own[..length]);
+                }
+                Said::Opus(payload, ticks) => self.relay(payload_type, payload, ticks, buffer),
+                Said::Skipped => {}
+                Said::Lost => {
+                    self.sequence = self.sequence.wrapping_add(1);
+                    self.timestamp = self.timestamp.wrapping_add(OPUS_TICKS);
+                }
+            }
+        }
+        while self.out.len() >= samples {
+            let mut pcm = [0; PACKET_SAMPLES];
+            for slot in &mut pcm[..samples] {
+                *slot = self.out.pop_front().unwrap_or(0);
+            }
+            let mut payload = [0; PACKET_SAMPLES / 2];
+            let bytes = self.codec.encode(&pcm[..samples], &mut payload);
+            let timestamp = self.timestamp;
+            self.send(self.stats.packets_out == 0, payload_type, timestamp, &payload[..bytes], buffer);
+            self.timestamp = self.timestamp.wrapping_add(self.codec.ticks(samples));
+        }
+        self.report(now, buffer);
+    }
+
+    fn mixed_in(&mut self, frame: &[i16]) {
+        match &mut self.resamplers {
+            None => self.out.extend(frame),
+            Some(resamplers) => {
+                let mut own = [0; FRAME];
+                let made = resamplers.1.process(frame, &mut own);
+                self.out.extend(&own[..made.min(FRAME)]);
+            }
+        }
+    }
+
+    /// A packet of the room as it came.
+    fn relay(&mut self, payload_type: u8, payload: &[u8], ticks: u32, buffer: &mut [u8]) {
+        self.out.clear();
+        let timestamp = self.timestamp;
+        self.send(self.stats.packets_out == 0, payload_type, timestamp, payload, buffer);
+        self.timestamp = timestamp.wrapping_add(ticks);
+    }
+
+    /// A frame of comfort noise, which is encoded once.
+    fn quiet(&mut self, payload_type: u8, buffer: &mut [u8]) {
+        let mut payload = [0; PACKET_SAMPLES / 2];
+        let mut quiet = std::mem::take(&mut self.quiet);
+        if quiet.is_empty() {
+            let mut own = [0; FRAME];
+            self.noise.fill(&mut own);
+            let length = self.codec.encode(&own, &mut payload);
+            quiet = payload[..length].into();
+        }
+        self.relay(payload_type, &quiet, OPUS_TICKS, buffer);
+        self.quiet = quiet;
+    }
+
+    fn send(&mut self, marker: bool, payload_type: u8, timestamp: u32, payload: &[u8], buffer: &mut [u8]) {
+        let Some(remote) = self.lock.source().or(self.media.as_ref().and_then(|m| m.remote)) else { return };
+        let header = write_header(marker, payload_type, self.sequence, timestamp, self.ssrc);
+        let length = HEADER_BYTES + payload.len();
+        buffer[..HEADER_BYTES].copy_from_slice(&header);
+        buffer[HEADER_BYTES..length].copy_from_slice(payload);
+        self.sequence = self.sequence.wrapping_add(1);
+        self.stats.packets_out += 1;
+        self.stats.bytes_out += payload.len() as u64;
+        let length = match &mut self.secured {
+            None => length,
+            Some(secured) => match secured.outward.protect_rtp(buffer, length) {
+                Ok(length) => length,
+                Err(_) => return,
+            },
+        };
+        // What the network refuses is lost, as any datagram may be.
+        let _ = self.rtp.send_to(&buffer[..length], remote);
+    }
+
+    fn report(&mut self, now: Time, buffer: &mut [u8]) {
+        if now < self.next_report {
+            return;
+        }
+        self.next_report = now + REPORT_EVERY;
+        let Some(remote) = self.media.as_ref().and_then(|m| m.remote_rtcp) else { return };
+        let report = rtcp::Report {
+            ssrc: self.ssrc,
+            timestamp: self.timestamp,
+            packets: self.stats.packets_out as u32,
+            bytes: self.stats.bytes_out as u32,
+            source: self.remote_ssrc,
+            lost: u32::try_from(self.reception.lost()).unwrap_or(u32::MAX),
+            highest: self.reception.highest(),
+            jitter: self.reception.jitter() as u32,
+        };
+        let (last_report, delay) = self.round_trip.echo(now);
+        let feedback = rtcp::Feedback { fraction_lost: self.reception.fraction_lost(), last_report, delay };
+        let written = rtcp::write_with(&report, feedback, now);
+        buffer[..written.len()].copy_from_slice(&written);
+        let length = match &mut self.secured {
+            None => written.len(),
+            Some(secured) => match secured.outward.protect_rtcp(buffer, written.len()) {
+                Ok(length) => length,
+                Err(_) => return,
+            },
+        };
+        let _ = self.rtcp.send_to(&buffer[..length], remote);
+    }
+}
