@@ -314,7 +314,7 @@ impl Leg {
             }
         }
         // A jump backwards or of more than a minute is a new beginning.
-        if absent < 60 * 8_000 {
+        if absent < 60 * self.codec.clock() {
             self.gap += self.codec.samples(absent);
         }
         self.concealer.received(&mut pcm[..samples]);
@@ -475,3 +475,6 @@ impl Leg {
         MediaFact::Closed { leg: self.key, stats: self.stats }
     }
 }
+
+#[cfg(test)]
+mod outage;
