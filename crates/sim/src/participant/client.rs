@@ -161,13 +161,13 @@ impl Client {
                 received = self.socket.recv_from(&mut buffer), if !lazy => {
                     // An ICMP message about a server that is gone counts as a lost packet.
                     if let Ok((length, from)) = received {
-                        self.datagram(&buffer[..length], from);
+                        self.datagram(&buffer[..length], from)?;
                     }
-                    self.receive(&mut buffer);
+                    self.receive(&mut buffer)?;
                 }
                 _ = tick.tick(), if speaks => {
                     if lazy {
-                        self.receive(&mut buffer);
+                        self.receive(&mut buffer)?;
                         if due <= now() {
                             self.wake()?;
                         }
@@ -214,18 +214,22 @@ impl Client {
     }
 
     /// Takes what there is, but not all at once.
-    fn receive(&mut self, buffer: &mut [u8]) {
+    fn receive(&mut self, buffer: &mut [u8]) -> Result<(), Error> {
         for _ in 0..BUDGET {
-            let Ok((length, from)) = self.socket.try_recv_from(buffer) else { return };
-            self.datagram(&buffer[..length], from);
+            let Ok((length, from)) = self.socket.try_recv_from(buffer) else { break };
+            self.datagram(&buffer[..length], from)?;
         }
+        Ok(())
     }
 
-    fn datagram(&mut self, datagram: &[u8], from: SocketAddr) {
+    fn datagram(&mut self, datagram: &[u8], from: SocketAddr) -> Result<(), Error> {
         if let Ok(receive) = Receive::new(Protocol::Udp, from, self.local, datagram) {
             // What does not decrypt is dropped.
             let _ = self.rtc.handle_input(Input::Receive(now(), receive));
+            // The stack holds one packet: another before it is taken out would replace it.
+            self.drain()?;
         }
+        Ok(())
     }
 
     fn say(&mut self) {
