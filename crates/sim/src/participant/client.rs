@@ -31,6 +31,8 @@ use trunkline_types::Random;
 const SECTIONS: usize = 1;
 /// One packet.
 const TICK: Duration = Duration::from_millis(20);
+/// How many of them make a second.
+const TICKS_PER_SECOND: u64 = 50;
 /// Datagrams taken at a time.
 const BUDGET: usize = 16;
 /// What a server writes that mixes for phones alone.
@@ -173,6 +175,12 @@ impl Client {
                         }
                     }
                     self.say();
+                    for _ in 1..self.at_once() {
+                        // The stack sends one packet whenever it is woken.
+                        self.wake()?;
+                        self.drain()?;
+                        self.say();
+                    }
                 }
                 () = &mut nap, if !lazy => self.wake()?,
                 message = self.signal.next() => self.message(message?).await?,
@@ -230,6 +238,12 @@ impl Client {
             self.drain()?;
         }
         Ok(())
+    }
+
+    /// Packets to be sent at this tick.
+    fn at_once(&self) -> u64 {
+        let left = self.join.rush.packets.saturating_sub(self.sequence);
+        left.min(u64::from(self.join.rush.per_second) / TICKS_PER_SECOND).max(1)
     }
 
     fn say(&mut self) {

@@ -8,6 +8,6 @@ mod signal;
 mod speech;
 
 pub use ear::{Ear, Tape};
-pub use join::{Join, Participant, Stats, join};
+pub use join::{Join, Participant, Rush, Stats, join};
 pub use signal::Error;
 pub use speech::{Speech, Voice};
