@@ -29,8 +29,6 @@ const CHANNELS: usize = 8;
 const RELIABLE_BACKLOG: usize = 4 * 1024 * 1024;
 /// Lossy packets beyond this are dropped, the oldest first.
 const LOSSY_BACKLOG: usize = 64 * 1024;
-/// Addresses remembered per connection.
-const ADDRESSES: usize = 16;
 /// From so many sections of ours on any free one is taken.
 const SECTIONS: usize = 48;
 /// Tracks that are remembered of a section.
@@ -129,7 +127,6 @@ pub(crate) struct Peer {
     /// When it wants to be driven without a packet.
     pub(crate) due: Option<Instant>,
     pub(crate) ufrags: Vec<String>,
-    pub(crate) addresses: Vec<SocketAddr>,
 }
 
 impl Peer {
@@ -159,7 +156,6 @@ impl Peer {
             freed: Vec::new(),
             due: None,
             ufrags: Vec::new(),
-            addresses: Vec::new(),
         }
     }
 
@@ -278,15 +274,6 @@ impl Peer {
         if !self.ufrags.contains(&ufrag) {
             self.ufrags.push(ufrag);
         }
-    }
-
-    /// Remembers where it sends from; whether that is news.
-    pub(crate) fn note_address(&mut self, address: SocketAddr) -> bool {
-        if self.addresses.contains(&address) || self.addresses.len() >= ADDRESSES {
-            return false;
-        }
-        self.addresses.push(address);
-        true
     }
 
     /// The section of that name, made when it is new.
