@@ -81,23 +81,28 @@ async def test_what_changes_while_cut_is_known_after_the_resume(server, lk, dual
             assert not bert.saw("participant_disconnected", lambda who: who.identity == "anna")
 
 
-def free_port() -> int:
-    """A TCP port that is free now."""
-    with socket.socket() as probe:
+def free_port(kind: socket.SocketKind = socket.SOCK_STREAM) -> int:
+    """A port that is free now."""
+    with socket.socket(socket.AF_INET, kind) as probe:
         probe.bind(("127.0.0.1", 0))
         return probe.getsockname()[1]
 
 
 @BOTH_WAYS
 async def test_a_server_that_died_and_came_back_finds_everybody_again(tmp_path, dual):
-    server = await Trunkline(tmp_path, {"port": free_port()}).start()
+    # The same ports again, as in life: what the clients still send to the dead server arrives at the new one.
+    settings = {"port": free_port(), "rtc": {"udp_port": free_port(socket.SOCK_DGRAM)}}
+    server = await Trunkline(tmp_path, settings).start()
     try:
         async with Peer(server, "again", "anna", dual) as anna, Peer(server, "again", "bert", dual) as bert:
             await asyncio.gather(anna.play(440), bert.play(880))
             await both_hear(anna, bert)
             old = (anna.tracks.pop("bert"), bert.tracks.pop("anna"))
+            before = server.addresses
             await server.kill()
             await server.start()
+            for port in ("http", "rtc_udp"):
+                assert server.addresses[port] == before[port]
             for peer in (anna, bert):
                 await peer.until(lambda: peer.saw("reconnected"), "the reconnect", 40)
                 await peer.until(lambda: peer.saw("local_track_republished"), "its own track", 20)

@@ -253,3 +253,6 @@ impl Leg {
         MediaFact::Closed { leg: self.key, stats: self.stats }
     }
 }
+
+#[cfg(test)]
+mod outage;

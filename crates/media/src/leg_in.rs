@@ -63,7 +63,7 @@ impl Leg {
         }
     }
 
-    fn packet(&mut self, bytes: &mut [u8], source: SocketAddr, now: Time, facts: &mut Vec<MediaFact>) {
+    pub(crate) fn packet(&mut self, bytes: &mut [u8], source: SocketAddr, now: Time, facts: &mut Vec<MediaFact>) {
         if rtcp::is_rtcp(bytes) {
             return self.report_received(bytes, source, now);
         }
@@ -144,7 +144,7 @@ impl Leg {
             }
         }
         // A jump backwards or of more than a minute is a new beginning.
-        if absent < 60 * 8_000 {
+        if absent < 60 * self.codec.clock() {
             self.gap += self.codec.samples(absent);
         }
         self.concealer.received(&mut pcm[..samples]);

@@ -9,6 +9,7 @@
 
 #![deny(unsafe_code)]
 
+mod addresses;
 mod batch;
 mod builtin;
 mod downlink;

@@ -30,8 +30,6 @@ const CHANNELS: usize = 8;
 const RELIABLE_BACKLOG: usize = 4 * 1024 * 1024;
 /// Lossy packets beyond this are dropped, the oldest first.
 const LOSSY_BACKLOG: usize = 64 * 1024;
-/// Addresses remembered per connection.
-const ADDRESSES: usize = 16;
 /// From so many sections of ours on any free one is taken.
 const SECTIONS: usize = 48;
 /// Tracks that are remembered of a section.
@@ -132,7 +130,6 @@ pub(crate) struct Peer {
     /// The time of its entry in the thread's list; never later than `due`.
     pub(crate) listed: Option<Instant>,
     pub(crate) ufrags: Vec<String>,
-    pub(crate) addresses: Vec<SocketAddr>,
 }
 
 impl Peer {
@@ -163,7 +160,6 @@ impl Peer {
             due: None,
             listed: None,
             ufrags: Vec::new(),
-            addresses: Vec::new(),
         }
     }
 
@@ -282,15 +278,6 @@ impl Peer {
         if !self.ufrags.contains(&ufrag) {
             self.ufrags.push(ufrag);
         }
-    }
-
-    /// Remembers where it sends from; whether that is news.
-    pub(crate) fn note_address(&mut self, address: SocketAddr) -> bool {
-        if self.addresses.contains(&address) || self.addresses.len() >= ADDRESSES {
-            return false;
-        }
-        self.addresses.push(address);
-        true
     }
 
     /// The section of that name, made when it is new.

@@ -247,7 +247,7 @@ impl Thread {
         let Some(peer) = self.peers.try_remove(index) else { return };
         self.peer_index.remove(&peer.key);
         self.by_ufrag.retain(|_, held| *held != index);
-        self.by_address.retain(|_, held| *held != index);
+        self.addresses.forget(index);
         self.due.retain(|Reverse((_, held))| *held != index);
         if let Some(room) = self.rooms.get_mut(&peer.room) {
             room.peers = room.peers.saturating_sub(1);
@@ -290,8 +290,9 @@ impl Thread {
     }
 
     fn datagram(&mut self, datagram: &[u8], from: SocketAddr, now: Time) {
-        let index = match self.by_address.get(&from) {
-            Some(index) => *index,
+        let known = self.addresses.get(from);
+        let index = match known {
+            Some(index) => index,
             // From an address nobody knows only a binding request with one of our names counts.
             None => {
                 let Some(index) = stun_ufrag(datagram).and_then(|ufrag| self.by_ufrag.get(ufrag)).copied() else {
@@ -309,8 +310,8 @@ impl Thread {
         let same_family = |c: &&SocketAddr| c.is_ipv4() == from.is_ipv4();
         let Some(to) = self.candidates.iter().find(same_family).copied() else { return };
         let Some(peer) = self.peers.get_mut(index) else { return };
-        if peer.note_address(from) || self.by_address.get(&from) != Some(&index) {
-            self.by_address.insert(from, index);
+        if known != Some(index) {
+            self.addresses.note(from, index);
         }
         if catch_unwind(AssertUnwindSafe(|| peer.receive(datagram, from, to, instant))).is_err() {
             return self.peer_fault(index);

@@ -1,6 +1,7 @@
 //! One media thread: it sleeps until a socket, a plan or a time calls, and owns all it touches.
 
 use crate::{
+    addresses::Addresses,
     batch::{Inbound, Outbound},
     builtin::Member,
     downlink::Jitter,
@@ -78,7 +79,7 @@ pub(crate) fn spawn(parts: Parts) -> io::Result<(Waker, SocketAddr)> {
         peers: Slab::new(),
         peer_index: HashMap::new(),
         by_ufrag: HashMap::new(),
-        by_address: HashMap::new(),
+        addresses: Addresses::default(),
         due: BinaryHeap::new(),
         wheel: Wheel::default(),
         socket,
@@ -171,7 +172,7 @@ pub(crate) struct Thread {
     pub(crate) peers: Slab<Peer>,
     pub(crate) peer_index: HashMap<PeerKey, usize>,
     pub(crate) by_ufrag: HashMap<String, usize>,
-    pub(crate) by_address: HashMap<SocketAddr, usize>,
+    pub(crate) addresses: Addresses,
     /// When connections want to be driven; an entry may be out of date.
     pub(crate) due: BinaryHeap<Reverse<(Instant, usize)>>,
     pub(crate) wheel: Wheel<RoomSid>,

@@ -131,6 +131,24 @@ class Peer:
             await stream.aclose()
         return peak(numpy.concatenate(heard)[-RATE:], RATE)
 
+    def record(self, identity: str):
+        """Keeps what a participant says from now on, until what is returned is called; that gives the samples."""
+        stream = rtc.AudioStream(self.tracks[identity], sample_rate=RATE, num_channels=1)
+        heard: list[numpy.ndarray] = []
+
+        async def keep():
+            async for event in stream:
+                heard.append(numpy.frombuffer(event.frame.data, dtype=numpy.int16).astype(float))
+
+        task = asyncio.create_task(keep())
+
+        async def end() -> numpy.ndarray:
+            task.cancel()
+            await stream.aclose()
+            return numpy.concatenate(heard)
+
+        return end
+
     async def watch(self, identity: str, frames: int = 15) -> tuple[int, int]:
         """Width and height of what a participant shows, after so many pictures."""
         track = await self.until(lambda: self.videos.get(identity), f"the picture of {identity}")

@@ -157,12 +157,16 @@ class Trunkline:
             # One more than the oldest: others may have begun in that very millisecond.
             body["before_ms"] = page[-1]["created_at_ms"] + 1
 
-    async def command(self, *words: str) -> tuple[int, str, str]:
-        """Runs `trunkline <words>` against this server: exit code, output, errors."""
+    async def spawn(self, *words: str) -> asyncio.subprocess.Process:
+        """Starts `trunkline <words>` against this server."""
         env = {**os.environ, "LIVEKIT_URL": self.url, "LIVEKIT_API_KEY": KEY, "LIVEKIT_API_SECRET": SECRET}
-        process = await asyncio.create_subprocess_exec(
+        return await asyncio.create_subprocess_exec(
             BINARY, *words, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.PIPE, env=env
         )
+
+    async def command(self, *words: str) -> tuple[int, str, str]:
+        """Runs `trunkline <words>` against this server: exit code, output, errors."""
+        process = await self.spawn(*words)
         async with asyncio.timeout(30):
             out, err = await process.communicate()
         return process.returncode, out.decode(), err.decode()

@@ -6,10 +6,13 @@ use anyhow::bail;
 use clap::Args;
 use serde_json::json;
 use std::{sync::atomic::Ordering, time::Duration};
-use trunkline_sim::participant::{Ear, Join, Speech, Tape, Voice, join};
+use trunkline_sim::participant::{Ear, Join, Participant, Rush, Speech, Stats, Tape, Voice, join};
 
 /// Seconds a token of ours is good for.
 const TOKEN: u64 = 6 * 3_600;
+
+/// Between two looks at what has been sent.
+const LOOK: Duration = Duration::from_millis(50);
 
 #[derive(Args)]
 pub(crate) struct Room {
@@ -29,13 +32,22 @@ pub(crate) struct Room {
     own_rooms: bool,
     #[command(flatten)]
     sound: Sound,
+    /// Sends what seems to be silence, too; a long tone does
+    #[arg(long)]
+    no_dtx: bool,
     /// Says nothing
     #[arg(long)]
     mute: bool,
     /// Sends back every Opus packet as it is
     #[arg(long)]
     echo: bool,
-    /// Leaves after so many seconds
+    /// Sends so many packets first at `--packets-per-second`, as if it had spoken for long
+    #[arg(long, default_value_t = 0)]
+    rush: u64,
+    /// How fast they are sent; 50 is the pace of speech
+    #[arg(long, default_value_t = 3_000)]
+    packets_per_second: u32,
+    /// Leaves after so many seconds, counted from the end of the rush
     #[arg(long, default_value_t = 10)]
     seconds: u64,
     /// Write what the first one heard to this WAV file
@@ -57,15 +69,24 @@ pub(crate) fn web_socket(url: &str) -> String {
     url.replacen("http", "ws", 1)
 }
 
+/// Waits until it has sent so many packets, or is gone.
+async fn rushed(member: &Participant, packets: u64) {
+    let over = |stats: &Stats| stats.sent.load(Ordering::Relaxed) >= packets || stats.failed.load(Ordering::Relaxed);
+    while !over(&member.stats) {
+        tokio::time::sleep(LOOK).await;
+    }
+}
+
 impl Room {
     pub(crate) fn run(self) -> anyhow::Result<()> {
         tokio::runtime::Builder::new_current_thread().enable_all().build()?.block_on(self.live())
     }
 
     async fn live(self) -> anyhow::Result<()> {
+        let voice = Voice { dtx: !self.no_dtx, ..Voice::default() };
         let speech = match self.mute || self.echo {
             true => None,
-            false => Some(Speech::new(&self.sound.clip()?, Voice::default()).map_err(anyhow::Error::msg)?),
+            false => Some(Speech::new(&self.sound.clip()?, voice).map_err(anyhow::Error::msg)?),
         };
         let tape = Tape::new();
         let mut members = Vec::new();
@@ -77,6 +98,7 @@ impl Room {
                 token: token(&self.server, &room, &number(&self.identity))?,
                 speech: speech.clone(),
                 offset: u64::from(n) * 97,
+                rush: Rush { packets: self.rush, per_second: self.packets_per_second },
                 echo: self.echo,
                 ear: if n == 0 && self.record.is_some() { Ear::Records(tape.clone()) } else { Ear::Counts },
                 ..Join::default()
@@ -87,6 +109,12 @@ impl Room {
         for member in &mut members {
             connected +=
                 u32::from(matches!(tokio::time::timeout(Duration::from_secs(15), member.ready()).await, Ok(Ok(()))));
+        }
+        if self.rush > 0 && speech.is_some() {
+            for member in &members {
+                rushed(member, self.rush).await;
+            }
+            print(&json!({ "rushed": self.rush }), self.json);
         }
         tokio::time::sleep(Duration::from_secs(self.seconds)).await;
         let (mut packets, mut ended) = ([0; 3], 0);

@@ -32,6 +32,8 @@ use trunkline_types::Random;
 const SECTIONS: usize = 1;
 /// One packet.
 const TICK: Duration = Duration::from_millis(20);
+/// How many of them make a second.
+const TICKS_PER_SECOND: u64 = 50;
 /// Datagrams taken at a time.
 const BUDGET: usize = 16;
 /// What a server writes that mixes for phones alone.
@@ -162,15 +164,21 @@ impl Client {
                     self.signal.close().await;
                     return Ok(());
                 }
-                () = self.socket.readable(), if !lazy => self.receive(&mut buffer),
+                () = self.socket.readable(), if !lazy => self.receive(&mut buffer)?,
                 _ = tick.tick(), if speaks => {
                     if lazy {
-                        self.receive(&mut buffer);
+                        self.receive(&mut buffer)?;
                         if due <= now() {
                             self.wake()?;
                         }
                     }
                     self.say();
+                    for _ in 1..self.at_once() {
+                        // The stack sends one packet whenever it is woken.
+                        self.wake()?;
+                        self.drain()?;
+                        self.say();
+                    }
                 }
                 () = &mut nap, if !lazy => self.wake()?,
                 message = self.signal.next() => self.message(message?).await?,
@@ -212,22 +220,32 @@ impl Client {
     }
 
     /// Takes what there is, but not all at once.
-    fn receive(&mut self, buffer: &mut [u8]) {
+    fn receive(&mut self, buffer: &mut [u8]) -> Result<(), Error> {
         for _ in 0..BUDGET {
             match self.socket.receive(buffer) {
-                Ok((length, from)) => self.datagram(&buffer[..length], from),
-                Err(why) if why.kind() == ErrorKind::WouldBlock => return,
+                Ok((length, from)) => self.datagram(&buffer[..length], from)?,
+                Err(why) if why.kind() == ErrorKind::WouldBlock => break,
                 // An ICMP message about a server that is gone counts as a lost packet.
                 Err(_) => {}
             }
         }
+        Ok(())
     }
 
-    fn datagram(&mut self, datagram: &[u8], from: SocketAddr) {
+    fn datagram(&mut self, datagram: &[u8], from: SocketAddr) -> Result<(), Error> {
         if let Ok(receive) = Receive::new(Protocol::Udp, from, self.local, datagram) {
             // What does not decrypt is dropped.
             let _ = self.rtc.handle_input(Input::Receive(now(), receive));
+            // The stack holds one packet: another before it is taken out would replace it.
+            self.drain()?;
         }
+        Ok(())
+    }
+
+    /// Packets to be sent at this tick.
+    fn at_once(&self) -> u64 {
+        let left = self.join.rush.packets.saturating_sub(self.sequence);
+        left.min(u64::from(self.join.rush.per_second) / TICKS_PER_SECOND).max(1)
     }
 
     fn say(&mut self) {

@@ -32,10 +32,22 @@ pub struct Join {
     pub offset: u64,
     /// Of a hundred packets so many are not sent, as if they were lost; spread by chance.
     pub loss_percent: u8,
+    /// How it begins to speak.
+    pub rush: Rush,
     /// Whether it sends back every Opus packet as it is, instead of a speech.
     pub echo: bool,
     /// How it listens.
     pub ear: Ear,
+}
+
+/// A beginning in less time than it takes to say: RTP numbers and timestamps soon stand where they
+/// otherwise would after hours. The default is none.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Rush {
+    /// So many packets are sent faster than they are said.
+    pub packets: u64,
+    /// At this rate, in steps of 50 per second.
+    pub per_second: u32,
 }
 
 /// What it has seen; all counters only grow.

@@ -9,6 +9,6 @@ mod socket;
 mod speech;
 
 pub use ear::{Ear, Tape};
-pub use join::{Join, Participant, Stats, join};
+pub use join::{Join, Participant, Rush, Stats, join};
 pub use signal::Error;
 pub use speech::{Speech, Voice};
