@@ -18,6 +18,9 @@ use std::sync::Arc;
 use trunkline_exchange::command::{Command, Reply};
 use trunkline_room::signal::Transports;
 
+/// Bytes read and written at a time: most messages fit, and each connection has two of them.
+const BUFFER: usize = 4 * 1024;
+
 type Upgrade = Result<WebSocketUpgrade, WebSocketUpgradeRejection>;
 
 /// `/rtc/v1`.
@@ -52,6 +55,8 @@ async fn open(
         Ok(connection) => upgrade
             .max_message_size(MAX_FRAME)
             .max_frame_size(MAX_FRAME)
+            .read_buffer_size(BUFFER)
+            .write_buffer_size(BUFFER)
             .on_upgrade(move |socket| connection.run(socket)),
         Err(refusal) => refusal.into_response(),
     }
