@@ -1,8 +1,9 @@
 //! `/metrics`: the exchange's gauges in the Prometheus text format, under livekit-sip's names where
 //! it has one.
 
-use std::{collections::BTreeMap, fmt::Write};
-use trunkline_exchange::command::Gauges;
+use std::{collections::BTreeMap, fmt::Write, time::Duration};
+use trunkline_exchange::command::{Gauges, Stage};
+use trunkline_types::Histogram;
 
 /// How many values a label may have; what is beyond is counted as `other`.
 const LABEL_VALUES: usize = 64;
@@ -38,7 +39,26 @@ pub(crate) fn page(gauges: &Gauges, available: bool, node_id: &str) -> String {
     page.sample("trunkline_call_panics_total", &[], gauges.call_panics);
     page.gauge("trunkline_draining", "1 while the server drains.");
     page.sample("trunkline_draining", &[], u64::from(gauges.draining));
+    timings(&mut page, gauges);
     page.text
+}
+
+/// How long audio takes, and where the time of the media threads goes.
+fn timings(page: &mut Page, gauges: &Gauges) {
+    let timings = &gauges.timings;
+    let name = "trunkline_audio_up_seconds";
+    page.head(name, "histogram", "From a caller's RTP packet to the WebRTC packets with its audio, all calls.");
+    page.histogram(name, &[], &timings.audio_up);
+    let name = "trunkline_audio_down_seconds";
+    page.head(name, "histogram", "From a WebRTC packet to the caller's RTP packet, jitter buffer included, all calls.");
+    page.histogram(name, &[], &timings.audio_down);
+    let name = "trunkline_media_stage_seconds";
+    page.head(name, "histogram", "What media threads do, and for how long at a time; one turn in 31 is measured.");
+    for stage in Stage::ALL {
+        if let Some(histogram) = timings.stages.get(stage as usize) {
+            page.histogram(name, &[("stage", stage.name())], histogram);
+        }
+    }
 }
 
 struct Page {
@@ -60,13 +80,34 @@ impl Page {
         let _ = writeln!(self.text, "# HELP {name} {help}\n# TYPE {name} {kind}");
     }
 
+    /// A histogram's samples; its buckets end at each doubling of 1 µs.
+    fn histogram(&mut self, name: &str, labels: &[(&str, &str)], histogram: &Histogram) {
+        let bucket = format!("{name}_bucket");
+        let ends = histogram.cumulative().map(|(end, seen)| (seconds(end), seen));
+        for (end, seen) in ends.chain([("+Inf".to_owned(), histogram.count())]) {
+            let labelled: Vec<_> = labels.iter().copied().chain([("le", end.as_str())]).collect();
+            self.sample(&bucket, &labelled, seen);
+        }
+        self.value(&format!("{name}_sum"), labels, &seconds(histogram.sum()));
+        self.sample(&format!("{name}_count"), labels, histogram.count());
+    }
+
     fn sample(&mut self, name: &str, labels: &[(&str, &str)], value: u64) {
+        self.value(name, labels, &value.to_string());
+    }
+
+    fn value(&mut self, name: &str, labels: &[(&str, &str)], value: &str) {
         let _ = write!(self.text, "{name}{{node_id=\"{}\"", self.node);
         for (label, text) in labels {
             let _ = write!(self.text, ",{label}=\"{}\"", escape(text));
         }
         let _ = writeln!(self.text, "}} {value}");
     }
+}
+
+/// In decimals, exactly.
+fn seconds(duration: Duration) -> String {
+    format!("{}.{:09}", duration.as_secs(), duration.subsec_nanos())
 }
 
 fn bounded(counts: &BTreeMap<String, u64>) -> Vec<(&str, u64)> {
@@ -99,6 +140,28 @@ fn escape(value: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_histogram_counts_up_to_each_of_its_ends() {
+        let mut gauges = Gauges::default();
+        for ms in [1, 30, 60, 5_000] {
+            gauges.timings.audio_down.record(Duration::from_millis(ms));
+        }
+        let encode = gauges.timings.stages.get_mut(Stage::Encode as usize).unwrap();
+        encode.record(Duration::from_micros(40));
+        let page = page(&gauges, true, "n");
+        let has = |line: &str| assert!(page.lines().any(|l| l == line), "{line} is not in\n{page}");
+        has("# TYPE trunkline_audio_down_seconds histogram");
+        has(r#"trunkline_audio_down_seconds_bucket{node_id="n",le="0.000512000"} 0"#);
+        has(r#"trunkline_audio_down_seconds_bucket{node_id="n",le="0.032768000"} 2"#);
+        has(r#"trunkline_audio_down_seconds_bucket{node_id="n",le="1.048576000"} 3"#);
+        has(r#"trunkline_audio_down_seconds_bucket{node_id="n",le="+Inf"} 4"#);
+        has(r#"trunkline_audio_down_seconds_sum{node_id="n"} 5.091000000"#);
+        has(r#"trunkline_audio_down_seconds_count{node_id="n"} 4"#);
+        has(r#"trunkline_audio_up_seconds_count{node_id="n"} 0"#);
+        has(r#"trunkline_media_stage_seconds_sum{node_id="n",stage="encode"} 0.000040000"#);
+        has(r#"trunkline_media_stage_seconds_count{node_id="n",stage="srtp"} 0"#);
+    }
 
     #[test]
     fn names_are_livekits_and_labels_are_bounded() {

@@ -17,6 +17,7 @@ pub mod effect;
 pub mod event;
 pub mod facts;
 pub mod headers;
+mod latency;
 pub mod media;
 mod negotiation;
 mod phase;

@@ -3,6 +3,7 @@
 //! Control plane and data plane meet in [`MediaPlan`] and [`MediaFact`] only.
 
 pub mod peer;
+pub mod timings;
 
 use peer::{PeerFact, PeerPlan};
 use serde::{Deserialize, Serialize};
@@ -10,7 +11,8 @@ use std::{
     net::{IpAddr, SocketAddr},
     time::Duration,
 };
-use trunkline_types::{CallId, LegId, ParticipantSid, RoomSid};
+use timings::Timings;
+use trunkline_types::{CallId, LegId, ParticipantSid, RoomSid, Summary};
 
 /// A SIP leg as media knows it.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -214,6 +216,22 @@ pub enum MediaFact {
         /// The counters.
         stats: LegStats,
     },
+    /// How long a leg's audio has taken so far; every ten seconds while there is audio.
+    Latency {
+        /// The leg.
+        leg: LegKey,
+        /// See [`LegStats::audio_up`].
+        up: Summary,
+        /// See [`LegStats::audio_down`].
+        down: Summary,
+    },
+    /// What a thread has measured since it began; every ten seconds, and when a leg is closed.
+    Timings {
+        /// Which thread.
+        thread: usize,
+        /// What it has measured.
+        timings: Box<Timings>,
+    },
     /// A built-in participant can be heard from now on.
     BuiltinReady {
         /// The participant.
@@ -245,4 +263,13 @@ pub struct LegStats {
     pub digits: u64,
     /// Round trip by RTCP, microseconds, if known.
     pub round_trip_us: Option<u64>,
+    /// From the phone to the room: from the turn in which a datagram of the phone is read to the end
+    /// of that turn, when the Opus frame it completed, or it was, has been sent to whoever hears it
+    /// over WebRTC. Neither the network nor the codec's own delay is in it.
+    pub audio_up: Summary,
+    /// From the room to the phone: from the arrival of a packet from WebRTC to the end of the turn
+    /// in which the RTP packet with its first sample is sent. What the jitter buffer holds it back,
+    /// and what a packet of more than 20 ms waits to be full, is in it. Where several speak, the
+    /// oldest of what a packet carries counts.
+    pub audio_down: Summary,
 }

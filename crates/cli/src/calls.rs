@@ -51,6 +51,7 @@ impl Calls {
                 }
                 println!("{}", ladder::draw(entries["entries"].as_array().map_or(&[], Vec::as_slice)));
                 receipts(&call["call"]);
+                latency(&call["call"]["media"]);
                 println!();
                 explain::print(&call["call"]["explanation"]);
             }
@@ -69,6 +70,23 @@ fn row(call: &Value) -> Vec<String> {
         .map(|key| text(&call[*key]))
         .chain([text(&call["ending"]["reason"])])
         .collect()
+}
+
+/// How long the audio of a call took, if it had any.
+fn latency(media: &Value) {
+    let ways = [("phone → room", &media["audio_up"]), ("room → phone", &media["audio_down"])];
+    let rows: Vec<_> = ways
+        .into_iter()
+        .filter(|(_, took)| took["count"].as_u64().is_some_and(|count| count > 0))
+        .map(|(way, took)| {
+            let ms = |key: &str| format!("{:.1}", took[key].as_f64().unwrap_or_default() / 1e3);
+            vec![way.to_owned(), ms("p50_us"), ms("p95_us"), ms("p99_us"), ms("max_us")]
+        })
+        .collect();
+    if !rows.is_empty() {
+        println!();
+        table::print(&["audio, ms", "p50", "p95", "p99", "max"], &rows);
+    }
 }
 
 /// The receipts of a call as a table.

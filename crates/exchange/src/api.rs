@@ -8,6 +8,7 @@ use crate::{
     pending::Undo,
     port::Record,
 };
+use trunkline_call::media::timings::Timings;
 use trunkline_room::Event;
 use trunkline_routing::{
     Refusal, RefusalKind, StoredTrunk,
@@ -222,11 +223,16 @@ impl Exchange {
 
     fn gauges(&self) -> crate::command::Gauges {
         let (rooms, participants) = self.rooms.counts();
+        let mut timings = Box::<Timings>::default();
+        for thread in self.timings.values() {
+            timings.merge(thread);
+        }
         crate::command::Gauges {
             calls_active: self.calls.len() as u64,
             rooms: rooms as u64,
             participants: participants as u64,
             draining: self.drain != Drain::No,
+            timings,
             ..self.gauges.clone()
         }
     }

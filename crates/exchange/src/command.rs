@@ -4,6 +4,7 @@ use crate::port::ConnectionId;
 use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
+pub use trunkline_call::media::timings::{Stage, Timings};
 pub use trunkline_call::record::{CallRecord, LadderEntry};
 use trunkline_room::{ParticipantInfo, ParticipantPatch, RoomInfo, RoomSettings, TrackInfo, signal::Connect};
 use trunkline_routing::{
@@ -122,6 +123,9 @@ pub struct Gauges {
     pub calls_terminated: BTreeMap<String, u64>,
     pub call_panics: u64,
     pub draining: bool,
+    /// Of all media threads.
+    #[serde(skip)]
+    pub timings: Box<Timings>,
 }
 
 /// What was asked for.

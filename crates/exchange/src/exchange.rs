@@ -9,8 +9,11 @@ use crate::{
     pending::Pending,
     port::{Level, LogLine},
 };
-use std::collections::VecDeque;
-use trunkline_call::{Event, media::MediaFact};
+use std::collections::{BTreeMap, VecDeque};
+use trunkline_call::{
+    Event,
+    media::{MediaFact, timings::Timings},
+};
 use trunkline_room::Rooms;
 use trunkline_routing::Directory;
 use trunkline_sip::{Challenger, Stack};
@@ -31,6 +34,8 @@ pub struct Exchange {
     /// Events for calls, in the order in which they arose while an input was applied.
     pub(crate) events: VecDeque<(CallId, Event)>,
     pub(crate) gauges: Gauges,
+    /// What each media thread has last told.
+    pub(crate) timings: BTreeMap<usize, Box<Timings>>,
     pub(crate) drain: Drain,
 }
 
@@ -62,6 +67,7 @@ impl Exchange {
             pending: Pending::default(),
             events: VecDeque::new(),
             gauges: Gauges::default(),
+            timings: BTreeMap::new(),
             drain: Drain::No,
             random,
         }
@@ -141,7 +147,14 @@ impl Exchange {
             | MediaFact::Silent { leg }
             | MediaFact::Dtmf { leg, .. }
             | MediaFact::Drained { leg }
+            | MediaFact::Latency { leg, .. }
             | MediaFact::Closed { leg, .. } => leg.call.clone(),
+            MediaFact::Timings { thread, .. } => {
+                let thread = *thread;
+                let MediaFact::Timings { timings, .. } = fact else { return };
+                self.timings.insert(thread, timings);
+                return;
+            }
             MediaFact::Peer(_) => {
                 let MediaFact::Peer(fact) = fact else { return };
                 return self.peer_fact(fact, now, outputs);

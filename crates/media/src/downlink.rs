@@ -20,6 +20,8 @@ pub(crate) struct Downlink {
     rate: u32,
     /// Frames that had to be made up in a row.
     concealed: u32,
+    /// When the packet that has just begun to be played came.
+    begun: Option<Time>,
     /// A packet longer than a frame, while it is played.
     long: Box<[i16; LONG]>,
 }
@@ -47,7 +49,14 @@ impl Downlink {
         let config =
             JitterConfig { clock_rate: CLOCK, frame: Duration::from_millis(20), min: jitter.min, max: jitter.max };
         let decoder = Decoder::new(rate).map_err(|why| tracing::error!(%why, "no Opus decoder")).ok()?;
-        Some(Self { jitter: JitterBuffer::new(config), decoder, rate, concealed: 0, long: Box::new([0; LONG]) })
+        Some(Self {
+            jitter: JitterBuffer::new(config),
+            decoder,
+            rate,
+            concealed: 0,
+            begun: None,
+            long: Box::new([0; LONG]),
+        })
     }
 
     /// Another source: what is left of the old one is not played.
@@ -69,9 +78,9 @@ impl Downlink {
     /// The next 20 ms as they came, for a phone that speaks Opus.
     pub(crate) fn next_packet(&mut self, now: Time) -> Said<'_> {
         match self.jitter.pop(now) {
-            Frame::Packet { payload, offset: 0, samples, .. } => {
+            Frame::Packet { payload, offset: 0, samples, arrived, .. } => {
                 self.concealed = 0;
-                Said::Opus(payload, samples)
+                Said::Opus(payload, samples, arrived)
             }
             Frame::Packet { .. } => Said::Skipped,
             Frame::Lost { .. } => {
@@ -82,11 +91,17 @@ impl Downlink {
         }
     }
 
+    /// When the packet came whose first sample the last 20 ms hold, if they hold one.
+    pub(crate) fn begun(&mut self) -> Option<Time> {
+        self.begun.take()
+    }
+
     /// The next 20 ms; `false` for silence, which is not written.
     pub(crate) fn next(&mut self, out: &mut [i16], now: Time) -> bool {
         match self.jitter.pop(now) {
-            Frame::Packet { payload, offset, samples, .. } => {
+            Frame::Packet { payload, offset, samples, arrived, .. } => {
                 self.concealed = 0;
+                self.begun = (offset == 0).then_some(arrived);
                 if offset == 0 && samples <= FRAME_TICKS {
                     return self.decoder.decode(payload, out).is_ok();
                 }

@@ -1,6 +1,11 @@
 //! A SIP leg: its sockets, its codec, what it hears and says.
 
-use crate::{leg_codec::LegCodec, room::FRAME, uplink::Frame};
+use crate::{
+    leg_codec::LegCodec,
+    room::FRAME,
+    stages::{self, Way},
+    uplink::Frame,
+};
 use mio::net::UdpSocket;
 use std::{
     collections::VecDeque,
@@ -14,7 +19,7 @@ use trunkline_rtp::{
     srtp::{Session, Suite},
 };
 use trunkline_sdp::Crypto;
-use trunkline_types::{RoomSid, Time};
+use trunkline_types::{Histogram, RoomSid, Time};
 
 /// What is kept of the caller's voice before it is mixed: five frames of 20 ms at 16 kHz.
 pub(crate) const PLAYOUT: usize = FRAME * 5;
@@ -70,6 +75,15 @@ pub(crate) struct Leg {
     pub(crate) draining: Option<Time>,
     pub(crate) next_report: Time,
     pub(crate) stats: LegStats,
+    /// See [`LegStats::audio_up`].
+    audio_up: Histogram,
+    /// See [`LegStats::audio_down`].
+    audio_down: Histogram,
+    next_latency: Time,
+    /// When the oldest of what waits in `out` came.
+    pub(crate) waiting_since: Option<Time>,
+    /// When the oldest of what has just been sent came.
+    pub(crate) sent_since: Option<Time>,
     pub(crate) round_trip: RoundTrip,
     pub(crate) keys: DtmfSender,
     pub(crate) secured: Option<Box<Secured>>,
@@ -137,6 +151,11 @@ impl Leg {
             draining: None,
             next_report: now + REPORT_EVERY,
             stats: LegStats::default(),
+            audio_up: Histogram::default(),
+            audio_down: Histogram::default(),
+            next_latency: now + stages::REPORT_EVERY,
+            waiting_since: None,
+            sent_since: None,
             round_trip: RoundTrip::default(),
             keys: DtmfSender::new(8_000),
             secured: None,
@@ -246,10 +265,32 @@ impl Leg {
         }
     }
 
+    /// Some of its audio has gone on.
+    pub(crate) fn took(&mut self, way: Way, spent: Duration) {
+        match way {
+            Way::Up => self.audio_up.record(spent),
+            Way::Down => self.audio_down.record(spent),
+        }
+    }
+
+    /// Tells now and then how long its audio takes.
+    pub(crate) fn report_latency(&mut self, now: Time, facts: &mut Vec<MediaFact>) {
+        if now < self.next_latency {
+            return;
+        }
+        self.next_latency = now + stages::REPORT_EVERY;
+        if self.audio_up.count() + self.audio_down.count() > 0 {
+            let (up, down) = (self.audio_up.summary(), self.audio_down.summary());
+            facts.push(MediaFact::Latency { leg: self.key.clone(), up, down });
+        }
+    }
+
     /// Its final counters.
     pub(crate) fn close(mut self) -> MediaFact {
         self.stats.lost = self.reception.lost();
         self.stats.jitter_us = (self.reception.jitter() * 1_000_000.0 / f64::from(self.codec.clock())) as u64;
+        self.stats.audio_up = self.audio_up.summary();
+        self.stats.audio_down = self.audio_down.summary();
         MediaFact::Closed { leg: self.key, stats: self.stats }
     }
 }

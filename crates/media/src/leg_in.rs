@@ -4,10 +4,11 @@ use crate::{
     batch::Inbound,
     leg::{Leg, PLAYOUT},
     leg_codec::PACKET_SAMPLES,
+    stages::Stages,
     uplink::Frame,
 };
 use std::net::SocketAddr;
-use trunkline_call::media::MediaFact;
+use trunkline_call::media::{MediaFact, timings::Stage};
 use trunkline_rtp::{Judgement, Packet, digit_of, rtcp};
 use trunkline_types::Time;
 
@@ -20,19 +21,29 @@ const LATE: u16 = 100;
 
 impl Leg {
     /// Reads what the RTP socket holds; whether there may be more.
-    pub(crate) fn receive(&mut self, now: Time, inbound: &mut Inbound, facts: &mut Vec<MediaFact>) -> bool {
+    pub(crate) fn receive(
+        &mut self,
+        now: Time,
+        inbound: &mut Inbound,
+        facts: &mut Vec<MediaFact>,
+        stages: &mut Stages,
+    ) -> bool {
+        let before = stages.enter(Stage::Receive);
         let (read, more) = inbound.read::<BUDGET>(&self.rtp);
+        stages.enter(before);
         for at in 0..read {
             if let Some((datagram, source)) = inbound.datagram(at) {
-                self.packet(datagram, source, now, facts);
+                self.packet(datagram, source, now, facts, stages);
             }
         }
         more
     }
 
     /// Reads what the RTCP socket holds; whether there may be more.
-    pub(crate) fn receive_rtcp(&mut self, now: Time, inbound: &mut Inbound) -> bool {
+    pub(crate) fn receive_rtcp(&mut self, now: Time, inbound: &mut Inbound, stages: &mut Stages) -> bool {
+        let before = stages.enter(Stage::Receive);
         let (read, more) = inbound.read::<BUDGET>(&self.rtcp);
+        stages.enter(before);
         for at in 0..read {
             if let Some((datagram, source)) = inbound.datagram(at) {
                 self.report_received(datagram, source, now);
@@ -63,20 +74,32 @@ impl Leg {
         }
     }
 
-    pub(crate) fn packet(&mut self, bytes: &mut [u8], source: SocketAddr, now: Time, facts: &mut Vec<MediaFact>) {
+    pub(crate) fn packet(
+        &mut self,
+        bytes: &mut [u8],
+        source: SocketAddr,
+        now: Time,
+        facts: &mut Vec<MediaFact>,
+        stages: &mut Stages,
+    ) {
         if rtcp::is_rtcp(bytes) {
             return self.report_received(bytes, source, now);
         }
         // What cannot be authenticated changes nothing, not even the lock.
         let bytes = match &mut self.secured {
             None => &*bytes,
-            Some(secured) => match secured.inward.unprotect_rtp(bytes) {
-                Ok(length) => &bytes[..length],
-                Err(_) => {
-                    self.stats.foreign += 1;
-                    return;
+            Some(secured) => {
+                let before = stages.enter(Stage::Srtp);
+                let unprotected = secured.inward.unprotect_rtp(bytes);
+                stages.enter(before);
+                match unprotected {
+                    Ok(length) => &bytes[..length],
+                    Err(_) => {
+                        self.stats.foreign += 1;
+                        return;
+                    }
                 }
-            },
+            }
         };
         let (Some(packet), Some(media)) = (Packet::parse(bytes), &self.media) else { return };
         match self.lock.judge(source, packet.ssrc, now) {
@@ -110,7 +133,12 @@ impl Leg {
         self.reception.packet(packet.sequence, packet.timestamp, arrived as u32);
         if packet.payload_type == media.payload_type
             && media.flowing.receive
-            && let Some(digit) = self.speech(packet.sequence, packet.timestamp, packet.marker, packet.payload)
+            && let Some(digit) = {
+                let before = stages.enter(Stage::Decode);
+                let digit = self.speech(packet.sequence, packet.timestamp, packet.marker, packet.payload);
+                stages.enter(before);
+                digit
+            }
         {
             self.stats.digits += 1;
             let code = (0..16).find(|code| digit_of(*code) == Some(digit)).unwrap_or(0);

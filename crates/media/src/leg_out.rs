@@ -4,7 +4,9 @@ use crate::{
     leg::{Leg, REPORT_EVERY},
     leg_codec::PACKET_SAMPLES,
     room::FRAME,
+    stages::Stages,
 };
+use trunkline_call::media::timings::Stage;
 use trunkline_rtp::{DtmfTick, HEADER_BYTES, rtcp, write_header};
 use trunkline_types::Time;
 
@@ -18,8 +20,9 @@ pub(crate) enum Said<'a> {
     Pcm(&'a [i16]),
     /// Nobody speaks.
     Nothing,
-    /// A packet of Opus for a leg that speaks it too, and its length in ticks of its clock.
-    Opus(&'a [u8], u32),
+    /// A packet of Opus for a leg that speaks it too, its length in ticks of its clock, and when it
+    /// came.
+    Opus(&'a [u8], u32, Time),
     /// The packet before was longer than a frame and still plays.
     Skipped,
     /// A packet of Opus did not come: the far end makes it up.
@@ -27,8 +30,16 @@ pub(crate) enum Said<'a> {
 }
 
 impl Leg {
-    /// Takes 20 ms of the room and sends a packet when one is full.
-    pub(crate) fn say(&mut self, said: Said<'_>, now: Time, buffer: &mut [u8]) {
+    /// Takes 20 ms of the room, of which the oldest came at `since`, and sends a packet when one is
+    /// full.
+    pub(crate) fn say(
+        &mut self,
+        said: Said<'_>,
+        since: Option<Time>,
+        now: Time,
+        buffer: &mut [u8],
+        stages: &mut Stages,
+    ) {
         if self.started.is_none() {
             return;
         }
@@ -41,19 +52,25 @@ impl Leg {
             None => (0, DtmfTick::Idle),
         };
         if let (event_type, DtmfTick::Event(event)) = key {
-            self.send(event.marker, event_type, event.timestamp, &event.payload, buffer);
+            self.send(event.marker, event_type, event.timestamp, &event.payload, buffer, stages);
             self.timestamp = self.timestamp.wrapping_add(self.codec.ticks(self.codec.samples_in(20)));
         } else {
             match said {
-                Said::Pcm(frame) => self.mixed_in(frame),
-                Said::Nothing if self.codec.is_opus() => self.quiet(payload_type, buffer),
+                Said::Pcm(frame) => {
+                    self.waiting_since = self.waiting_since.or(since);
+                    self.mixed_in(frame);
+                }
+                Said::Nothing if self.codec.is_opus() => self.quiet(payload_type, buffer, stages),
                 Said::Nothing => {
                     let mut own = [0; FRAME];
                     let length = self.codec.samples_in(20).min(FRAME);
                     self.noise.fill(&mut own[..length]);
                     self.out.extend(&own[..length]);
                 }
-                Said::Opus(payload, ticks) => self.relay(payload_type, payload, ticks, buffer),
+                Said::Opus(payload, ticks, came) => {
+                    self.relay(payload_type, payload, ticks, buffer, stages);
+                    self.sent_since = Some(came);
+                }
                 Said::Skipped => {}
                 Said::Lost => {
                     self.sequence = self.sequence.wrapping_add(1);
@@ -67,9 +84,12 @@ impl Leg {
                 *slot = self.out.pop_front().unwrap_or(0);
             }
             let mut payload = [0; PACKET_SAMPLES / 2];
+            let before = stages.enter(Stage::Encode);
             let bytes = self.codec.encode(&pcm[..samples], &mut payload);
+            stages.enter(before);
             let timestamp = self.timestamp;
-            self.send(self.stats.packets_out == 0, payload_type, timestamp, &payload[..bytes], buffer);
+            self.send(self.stats.packets_out == 0, payload_type, timestamp, &payload[..bytes], buffer, stages);
+            self.sent_since = self.sent_since.or(self.waiting_since.take());
             self.timestamp = self.timestamp.wrapping_add(self.codec.ticks(samples));
         }
         self.report(now, buffer);
@@ -87,15 +107,16 @@ impl Leg {
     }
 
     /// A packet of the room as it came.
-    fn relay(&mut self, payload_type: u8, payload: &[u8], ticks: u32, buffer: &mut [u8]) {
+    fn relay(&mut self, payload_type: u8, payload: &[u8], ticks: u32, buffer: &mut [u8], stages: &mut Stages) {
         self.out.clear();
+        self.waiting_since = None;
         let timestamp = self.timestamp;
-        self.send(self.stats.packets_out == 0, payload_type, timestamp, payload, buffer);
+        self.send(self.stats.packets_out == 0, payload_type, timestamp, payload, buffer, stages);
         self.timestamp = timestamp.wrapping_add(ticks);
     }
 
     /// A frame of comfort noise, which is encoded once.
-    fn quiet(&mut self, payload_type: u8, buffer: &mut [u8]) {
+    fn quiet(&mut self, payload_type: u8, buffer: &mut [u8], stages: &mut Stages) {
         let mut payload = [0; PACKET_SAMPLES / 2];
         let mut quiet = std::mem::take(&mut self.quiet);
         if quiet.is_empty() {
@@ -104,11 +125,19 @@ impl Leg {
             let length = self.codec.encode(&own, &mut payload);
             quiet = payload[..length].into();
         }
-        self.relay(payload_type, &quiet, OPUS_TICKS, buffer);
+        self.relay(payload_type, &quiet, OPUS_TICKS, buffer, stages);
         self.quiet = quiet;
     }
 
-    fn send(&mut self, marker: bool, payload_type: u8, timestamp: u32, payload: &[u8], buffer: &mut [u8]) {
+    fn send(
+        &mut self,
+        marker: bool,
+        payload_type: u8,
+        timestamp: u32,
+        payload: &[u8],
+        buffer: &mut [u8],
+        stages: &mut Stages,
+    ) {
         let Some(remote) = self.lock.source().or(self.media.as_ref().and_then(|m| m.remote)) else { return };
         let header = write_header(marker, payload_type, self.sequence, timestamp, self.ssrc);
         let length = HEADER_BYTES + payload.len();
@@ -119,13 +148,20 @@ impl Leg {
         self.stats.bytes_out += payload.len() as u64;
         let length = match &mut self.secured {
             None => length,
-            Some(secured) => match secured.outward.protect_rtp(buffer, length) {
-                Ok(length) => length,
-                Err(_) => return,
-            },
+            Some(secured) => {
+                let before = stages.enter(Stage::Srtp);
+                let protected = secured.outward.protect_rtp(buffer, length);
+                stages.enter(before);
+                match protected {
+                    Ok(length) => length,
+                    Err(_) => return,
+                }
+            }
         };
+        let before = stages.enter(Stage::Send);
         // What the network refuses is lost, as any datagram may be.
         let _ = self.rtp.send_to(&buffer[..length], remote);
+        stages.enter(before);
     }
 
     fn report(&mut self, now: Time, buffer: &mut [u8]) {

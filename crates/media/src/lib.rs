@@ -24,6 +24,7 @@ mod peers;
 mod ports;
 mod room;
 mod rtc_socket;
+mod stages;
 mod thread;
 mod tick;
 mod track;

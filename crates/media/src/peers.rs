@@ -5,6 +5,7 @@ use crate::{
     batch::BATCH,
     peer::Peer,
     rtc_socket::stun_ufrag,
+    stages::Way,
     thread::{RTC_BUDGET, Thread},
     track::{Origin, Subscriber, Track, level_of_dbov, level_of_pcm},
     uplink::Uplink,
@@ -18,6 +19,7 @@ use str0m::rtp::{ExtensionValues, RtpPacket};
 use trunkline_call::media::{
     MediaFact,
     peer::{PeerFact, PeerKey, PeerMedia, PeerPlan, Side, TrackOrigin},
+    timings::Stage,
 };
 use trunkline_types::{ParticipantSid, RoomSid, Time, TrackSid};
 
@@ -273,7 +275,9 @@ impl Thread {
         let mut inbound = std::mem::take(&mut self.inbound);
         let mut more = true;
         for _ in 0..RTC_BUDGET {
+            let before = self.stages.enter(Stage::Receive);
             let (read, full) = inbound.read::<BATCH>(&self.socket);
+            self.stages.enter(before);
             for at in 0..read {
                 if let Some((datagram, from)) = inbound.datagram(at) {
                     self.datagram(datagram, from, now);
@@ -313,15 +317,18 @@ impl Thread {
         if known != Some(index) {
             self.addresses.note(from, index);
         }
-        if catch_unwind(AssertUnwindSafe(|| peer.receive(datagram, from, to, instant))).is_err() {
-            return self.peer_fault(index);
+        let before = self.stages.enter(Stage::RtcIn);
+        match catch_unwind(AssertUnwindSafe(|| peer.receive(datagram, from, to, instant))) {
+            Ok(()) => self.drive(index, now),
+            Err(_) => self.peer_fault(index),
         }
-        self.drive(index, now);
+        self.stages.enter(before);
     }
 
     /// Wakes the connections whose time has come.
     pub(crate) fn wake_peers(&mut self, now: Time) {
         let instant = self.instant(now);
+        let before = self.stages.enter(Stage::RtcOut);
         while let Some(Reverse((listed, index))) = self.due.peek().copied()
             && listed <= instant
         {
@@ -342,6 +349,7 @@ impl Thread {
                 None => {}
             }
         }
+        self.stages.enter(before);
         self.settle(now);
     }
 
@@ -375,6 +383,7 @@ impl Thread {
 
     /// Forwards what connections have received, until nothing is left to do.
     pub(crate) fn settle(&mut self, now: Time) {
+        let before = self.stages.enter(Stage::RtcOut);
         while !self.outbox.packets.is_empty() || !self.outbox.keyframes.is_empty() {
             let mut packets = std::mem::take(&mut self.outbox.packets);
             for (room, track, packet) in packets.drain(..) {
@@ -396,6 +405,7 @@ impl Thread {
             }
             self.facts.push(MediaFact::Peer(fact));
         }
+        self.stages.enter(before);
     }
 
     fn keyframe(&mut self, index: usize, mid: str0m::media::Mid, now: Time) {
@@ -461,6 +471,7 @@ impl Thread {
             return;
         }
         let found = leg.track.and_then(|at| self.rooms.get_mut(&leg.room)?.tracks.get_mut(at));
+        let is_heard = found.as_ref().is_some_and(|track| !track.subscribers.is_empty());
         if let Some(track) = found
             && !track.muted
         {
@@ -481,7 +492,9 @@ impl Thread {
                 if leg.gap > 0 {
                     uplink.skip(leg.gap);
                 }
+                let before = self.stages.enter(Stage::Encode);
                 uplink.push(&leg.fresh, |frame| self.frames.push(frame));
+                self.stages.enter(before);
             }
         }
         leg.gap = 0;
@@ -489,6 +502,9 @@ impl Thread {
         leg.passed.clear();
         let (room, track) = (leg.room.clone(), leg.track);
         if let Some(track) = track {
+            if !self.frames.is_empty() && is_heard {
+                self.stages.moves(index, Way::Up, now);
+            }
             self.send_frames(&room, track, now);
         }
     }
@@ -498,6 +514,7 @@ impl Thread {
         if self.frames.is_empty() {
             return;
         }
+        let before = self.stages.enter(Stage::RtcOut);
         let instant = self.instant(now);
         let frames = std::mem::take(&mut self.frames);
         if let Some(track) = self.rooms.get(room).and_then(|r| r.tracks.get(index)) {
@@ -526,6 +543,7 @@ impl Thread {
         self.frames = frames;
         self.frames.clear();
         self.drive_touched(now);
+        self.stages.enter(before);
     }
 
     fn drive_touched(&mut self, now: Time) {

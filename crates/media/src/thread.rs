@@ -10,6 +10,7 @@ use crate::{
     ports::Ports,
     room::{FRAME, Room},
     rtc_socket,
+    stages::Stages,
     uplink::{Frame, Quality},
     wheel::Wheel,
 };
@@ -31,6 +32,7 @@ use std::{
 use trunkline_call::media::{
     LegKey, LegStats, MediaFact, MediaPlan,
     peer::{PeerFact, PeerKey},
+    timings::Stage,
 };
 use trunkline_types::{ParticipantSid, RoomSid, Time};
 
@@ -65,44 +67,7 @@ pub(crate) struct Parts {
 
 /// Starts a thread; returns what wakes it and the address of its WebRTC socket.
 pub(crate) fn spawn(parts: Parts) -> io::Result<(Waker, SocketAddr)> {
-    let poll = Poll::new()?;
-    let waker = Waker::new(poll.registry(), WAKER)?;
-    let mut socket = rtc_socket::bind(parts.rtc)?;
-    let bound = socket.local_addr()?;
-    poll.registry().register(&mut socket, RTC, Interest::READABLE)?;
-    let candidates = rtc_socket::advertised(bound, &parts.advertise);
-    let thread = Thread {
-        poll,
-        legs: Slab::new(),
-        leg_index: HashMap::new(),
-        rooms: HashMap::new(),
-        peers: Slab::new(),
-        peer_index: HashMap::new(),
-        by_ufrag: HashMap::new(),
-        addresses: Addresses::default(),
-        due: BinaryHeap::new(),
-        wheel: Wheel::default(),
-        socket,
-        candidates,
-        stack: parts.stack,
-        ports: parts.ports,
-        quality: parts.quality,
-        jitter: parts.jitter,
-        facts: Vec::with_capacity(64),
-        outbox: Outbox::default(),
-        inbound: Inbound::new(),
-        outbound: Outbound::default(),
-        frames: Vec::with_capacity(4),
-        buffer: vec![0; 4096],
-        ready: Vec::with_capacity(64),
-        touched: Vec::with_capacity(16),
-        ticking: Vec::with_capacity(64),
-        heard: Vec::with_capacity(8),
-        spoken_builtins: Vec::with_capacity(4),
-        next_track: 0,
-        base: base(),
-        began: (parts.clock)(),
-    };
+    let (thread, waker, bound) = Thread::new(&parts)?;
     let (plans, clock, sink) = (parts.plans, parts.clock, parts.sink);
     Builder::new().name(format!("media-{}", parts.index)).spawn(move || run(thread, &plans, &clock, &sink))?;
     Ok((waker, bound))
@@ -151,12 +116,13 @@ fn run(mut thread: Thread, plans: &Receiver<MediaPlan>, clock: &Clock, sink: &Si
             }
         }
         let now = clock();
+        thread.stages.begin(now);
         more = rtc && thread.receive_rtc(now);
         thread.receive_legs(now);
         more |= !thread.ready.is_empty();
         thread.wake_peers(now);
         thread.tick_rooms(now);
-        thread.outbound.flush(&thread.socket);
+        thread.flush(now);
         for fact in thread.facts.drain(..) {
             sink(fact);
         }
@@ -165,6 +131,8 @@ fn run(mut thread: Thread, plans: &Receiver<MediaPlan>, clock: &Clock, sink: &Si
 
 /// See the module.
 pub(crate) struct Thread {
+    index: usize,
+    pub(crate) stages: Stages,
     poll: Poll,
     pub(crate) legs: Slab<Leg>,
     leg_index: HashMap<LegKey, usize>,
@@ -204,6 +172,54 @@ pub(crate) struct Thread {
 }
 
 impl Thread {
+    /// A thread that does not run yet, what wakes it, and the address of its WebRTC socket.
+    fn new(parts: &Parts) -> io::Result<(Self, Waker, SocketAddr)> {
+        let poll = Poll::new()?;
+        let waker = Waker::new(poll.registry(), WAKER)?;
+        let mut socket = rtc_socket::bind(parts.rtc)?;
+        let bound = socket.local_addr()?;
+        poll.registry().register(&mut socket, RTC, Interest::READABLE)?;
+        let candidates = rtc_socket::advertised(bound, &parts.advertise);
+        let thread = Self {
+            index: parts.index,
+            stages: Stages::new({
+                let clock = parts.clock.clone();
+                move || clock()
+            }),
+            poll,
+            legs: Slab::new(),
+            leg_index: HashMap::new(),
+            rooms: HashMap::new(),
+            peers: Slab::new(),
+            peer_index: HashMap::new(),
+            by_ufrag: HashMap::new(),
+            addresses: Addresses::default(),
+            due: BinaryHeap::new(),
+            wheel: Wheel::default(),
+            socket,
+            candidates,
+            stack: parts.stack.clone(),
+            ports: parts.ports.clone(),
+            quality: parts.quality,
+            jitter: parts.jitter,
+            facts: Vec::with_capacity(64),
+            outbox: Outbox::default(),
+            inbound: Inbound::new(),
+            outbound: Outbound::default(),
+            frames: Vec::with_capacity(4),
+            buffer: vec![0; 4096],
+            ready: Vec::with_capacity(64),
+            touched: Vec::with_capacity(16),
+            ticking: Vec::with_capacity(64),
+            heard: Vec::with_capacity(8),
+            spoken_builtins: Vec::with_capacity(4),
+            next_track: 0,
+            base: base(),
+            began: (parts.clock)(),
+        };
+        Ok((thread, waker, bound))
+    }
+
     /// Our time as the WebRTC stack counts it.
     pub(crate) fn instant(&self, now: Time) -> Instant {
         self.base + now.since(self.began)
@@ -363,6 +379,7 @@ impl Thread {
         self.set_rate(&sid);
         self.forget_if_empty(&sid);
         self.facts.push(leg.close());
+        self.report_timings();
     }
 
     /// Reads what the legs' sockets hold; those with more stay on the list.
@@ -371,10 +388,10 @@ impl Thread {
         ready.retain(|token| {
             let (index, is_rtcp) = leg_of(*token);
             let Some(leg) = self.legs.get_mut(index) else { return false };
-            let (inbound, facts) = (&mut self.inbound, &mut self.facts);
+            let (inbound, facts, stages) = (&mut self.inbound, &mut self.facts, &mut self.stages);
             // A fault costs one leg, not the thread.
             let received = catch_unwind(AssertUnwindSafe(|| {
-                if is_rtcp { leg.receive_rtcp(now, inbound) } else { leg.receive(now, inbound, facts) }
+                if is_rtcp { leg.receive_rtcp(now, inbound, stages) } else { leg.receive(now, inbound, facts, stages) }
             }));
             let Ok(more) = received else {
                 let key = leg.key.clone();
@@ -389,6 +406,26 @@ impl Thread {
         self.ready = ready;
     }
 
+    /// Sends what waits and ends the turn.
+    fn flush(&mut self, now: Time) {
+        self.stages.enter(Stage::Send);
+        self.outbound.flush(&self.socket);
+        let legs = &mut self.legs;
+        self.stages.end(|index, way, spent| {
+            if let Some(leg) = legs.get_mut(index) {
+                leg.took(way, spent);
+            }
+        });
+        if self.stages.is_report_due(now) {
+            self.report_timings();
+        }
+    }
+
+    fn report_timings(&mut self) {
+        let (thread, timings) = (self.index, Box::new(self.stages.timings));
+        self.facts.push(MediaFact::Timings { thread, timings });
+    }
+
     /// Reports a fault of a connection and takes it out.
     pub(crate) fn peer_fault(&mut self, index: usize) {
         let Some(peer) = self.peers.get(index) else { return };
@@ -398,3 +435,6 @@ impl Thread {
         self.facts.push(MediaFact::Peer(PeerFact::Faulted { peer: key }));
     }
 }
+
+#[cfg(test)]
+mod latency;

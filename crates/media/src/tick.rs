@@ -3,12 +3,13 @@
 use crate::{
     leg_out::Said,
     room::FRAME,
+    stages::Way,
     thread::Thread,
     track::{Origin, level_of_pcm},
 };
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use trunkline_audio::mix;
-use trunkline_call::media::{MediaFact, peer::PeerFact};
+use trunkline_call::media::{MediaFact, peer::PeerFact, timings::Stage};
 use trunkline_types::{RoomSid, Time};
 
 /// Frames between two reports of who speaks.
@@ -29,12 +30,15 @@ impl Thread {
     }
 
     fn tick(&mut self, sid: &RoomSid, now: Time) {
+        let before = self.stages.enter(Stage::Mix);
         self.mix(sid, now);
+        self.stages.enter(before);
         self.encode_builtins(sid, now);
         let Some(room) = self.rooms.get_mut(sid) else { return };
         for at in 0..room.legs.len() {
             let Some(leg) = room.legs.get(at).and_then(|index| self.legs.get_mut(*index)) else { continue };
             leg.check_silence(now, &mut self.facts);
+            leg.report_latency(now, &mut self.facts);
             if let Some(until) = leg.draining
                 && (now >= until || !room.is_speaking())
             {
@@ -75,6 +79,7 @@ impl Thread {
         }
         let mut said = [0; FRAME];
         let mut spoken = room.legs.len() > 1;
+        let mut oldest: Option<Time> = None;
         for (_, track) in &mut room.tracks {
             // Nothing is taken out before somebody listens: the first word is kept.
             if listens
@@ -82,7 +87,11 @@ impl Thread {
                 && let Some(downlink) = &mut track.downlink
             {
                 let mut frame = [0; FRAME];
-                if downlink.next(&mut frame[..length], now) {
+                let mixing = self.stages.enter(Stage::Decode);
+                let has_voice = downlink.next(&mut frame[..length], now);
+                self.stages.enter(mixing);
+                if has_voice {
+                    oldest = [oldest, downlink.begun()].into_iter().flatten().min();
                     mix::add(&mut said[..length], &frame[..length]);
                     spoken = true;
                 }
@@ -115,7 +124,10 @@ impl Thread {
             }
             if let Some(leg) = self.legs.get_mut(*index) {
                 let said = if spoken { Said::Pcm(&mixed[..length]) } else { Said::Nothing };
-                leg.say(said, now, &mut self.buffer);
+                leg.say(said, oldest, now, &mut self.buffer, &mut self.stages);
+                if let Some(since) = leg.sent_since.take() {
+                    self.stages.moves(*index, Way::Down, since);
+                }
             }
         }
     }
@@ -136,7 +148,10 @@ impl Thread {
             Some(downlink) => downlink.next_packet(now),
             None => Said::Nothing,
         };
-        leg.say(said, now, &mut self.buffer);
+        leg.say(said, None, now, &mut self.buffer, &mut self.stages);
+        if let Some(since) = leg.sent_since.take() {
+            self.stages.moves(index, Way::Down, since);
+        }
         room.drop_finished();
         true
     }
@@ -151,7 +166,9 @@ impl Thread {
             let Some((index, track)) = room.tracks.iter_mut().find(|(_, t)| own(&t.origin)) else { continue };
             track.note_level(level_of_pcm(&frame[..length]));
             if let Some(uplink) = &mut track.uplink {
+                let before = self.stages.enter(Stage::Encode);
                 uplink.push(&frame[..length], |frame| self.frames.push(frame));
+                self.stages.enter(before);
             }
             self.send_frames(sid, index, now);
         }

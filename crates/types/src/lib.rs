@@ -1,8 +1,10 @@
-//! What every crate of Trunkline shares: ids, [`Time`], end reasons, [`Pii`] and the [`limits`].
+//! What every crate of Trunkline shares: ids, [`Time`] and the [`Histogram`] of how long things take, end reasons,
+//! [`Pii`] and the [`limits`].
 //!
 //! Nothing here reads a clock, a random source or a file: time and seeds come in as values.
 
 pub mod end_reason;
+pub mod histogram;
 pub mod id;
 pub mod limits;
 pub mod number;
@@ -13,6 +15,7 @@ mod reserved_header;
 pub mod time;
 
 pub use end_reason::{DisconnectReason, EndReason, EndedBy};
+pub use histogram::{Histogram, Summary};
 pub use id::{CallId, LegId, ParticipantSid, RoomSid, RuleId, ThreadId, TrackSid, TrunkId};
 pub use number::normalize_number;
 pub use pii::Pii;

@@ -6,7 +6,7 @@ use super::{
     figures::{number, percentiles},
     in_folder,
     pairs::{Pairs, Steady, is_good, start},
-    quality, set_up, speech,
+    quality, set_up, speech, stages,
 };
 use anyhow::{Result, bail};
 use serde_json::{Value, json};
@@ -202,6 +202,7 @@ impl Bench<'_> {
             steady.before.bytes / 1_000_000,
             each,
         );
+        println!("       of the media thread's time: {}", stages::shares(&server)?);
         if steady.said < ENOUGH {
             println!(
                 "       !!! the load maker lacked CPU: only {:.0}% was said; this line does not count",

@@ -10,6 +10,7 @@ mod server;
 mod set_up;
 mod signalling;
 pub mod speech;
+mod stages;
 
 pub use conditions::machine;
 pub use cpu::{Resident, Usage};

@@ -5,6 +5,7 @@ use crate::{
     Effect, Event, Facts, RoomCommand, RoomEvent, SipCommand,
     call::Phase,
     headers::{self, Carrier},
+    latency,
     media::{MediaFact, MediaPlan},
     negotiation::Negotiation,
 };
@@ -40,6 +41,15 @@ impl Active {
                     code: code.into(),
                     digit: digit.map(String::from).unwrap_or_default(),
                 }));
+            }
+            Event::Media(MediaFact::Latency { up, down, .. }) => {
+                facts.record.media.audio_up = up;
+                facts.record.media.audio_down = down;
+                let attributes = latency::changed(&facts.attributes, up, down);
+                if !attributes.is_empty() {
+                    facts.set_attributes(&attributes, now);
+                    effects.push(Effect::Room(RoomCommand::SetAttributes(attributes)));
+                }
             }
             Event::Room(RoomEvent::DtmfSent { digits }) => {
                 effects.push(Effect::Media(MediaPlan::SendDtmf { leg: facts.leg(), digits }));

@@ -10,7 +10,10 @@ use trunkline_call::media::{
     MediaFact, MediaPlan,
     peer::{PeerFact, PeerPlan, TrackOrigin},
 };
-use trunkline_exchange::{Config, Exchange, Input};
+use trunkline_exchange::{
+    Config, Exchange, Input,
+    command::{Command, Reply, Timings},
+};
 use trunkline_room::{Kind, TrackKind, signal::Response};
 use trunkline_routing::{
     Directory, Settings,
@@ -20,7 +23,7 @@ use trunkline_sip::{
     Message, StackConfig,
     flow::{Flow, Protocol, Received},
 };
-use trunkline_types::{Random, RuleId, TrunkId};
+use trunkline_types::{Random, RuleId, Summary, TrunkId};
 
 fn world() -> World {
     let routing = Settings::default();
@@ -104,6 +107,47 @@ fn a_call_alone_with_video_is_not_answered_by_it() {
     assert!(!answered(&world));
     world.publish(1, "voice", TrackKind::Audio);
     assert!(answered(&world));
+}
+
+#[test]
+fn how_long_audio_takes_is_told_when_it_changes() {
+    let mut world = world();
+    world.join(1, "agent");
+    world.publish(1, "voice", TrackKind::Audio);
+    call(&mut world);
+    let opened = world.media.iter().find_map(|p| match p {
+        MediaPlan::Open { leg, .. } => Some(leg.clone()),
+        _ => None,
+    });
+    let leg = opened.expect("a leg was opened");
+    let identity = |w: &mut World| w.participants().into_iter().find(|p| p.kind == Kind::Sip).expect("the caller");
+    let attribute = |w: &mut World, name: &str| identity(w).attributes.get(name).cloned();
+    assert_eq!(attribute(&mut world, "trunkline.audioUpP95Ms"), None);
+    let caller = identity(&mut world).identity;
+    let mut shown = Vec::new();
+    for (up, down) in [(400, 0), (450, 60_000), (460, 61_000), (9_000, 62_000)] {
+        let took = |p95_us| Summary { count: p95_us, p95_us, ..Summary::default() };
+        world.forget_said();
+        world.give(Input::Media(MediaFact::Latency { leg: leg.clone(), up: took(up), down: took(down) }));
+        shown.push(world.shown(1, &caller).len());
+    }
+    assert_eq!(shown, [1, 1, 0, 1], "everybody is told of a noticeable change alone");
+    assert_eq!(attribute(&mut world, "trunkline.audioUpP95Ms").as_deref(), Some("9.0"));
+    assert_eq!(attribute(&mut world, "trunkline.audioDownP95Ms").as_deref(), Some("60.0"));
+    let Some(Ok(Reply::Calls(calls))) = world.ask(Command::LiveCalls) else { panic!("no calls") };
+    assert_eq!((calls[0].media.audio_up.p95_us, calls[0].media.audio_down.p95_us), (9_000, 62_000));
+}
+
+#[test]
+fn what_threads_have_measured_is_added_up() {
+    let mut world = world();
+    let mut timings = Box::<Timings>::default();
+    for thread in [0, 1, 1] {
+        timings.audio_up.record(Duration::from_millis(1));
+        world.give(Input::Media(MediaFact::Timings { thread, timings: timings.clone() }));
+    }
+    let Some(Ok(Reply::Gauges(gauges))) = world.ask(Command::Gauges) else { panic!("no gauges") };
+    assert_eq!(gauges.timings.audio_up.count(), 1 + 3, "the last of each thread");
 }
 
 #[test]

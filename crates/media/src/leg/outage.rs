@@ -3,6 +3,7 @@
 use super::*;
 use crate::{
     downlink::{Downlink, Jitter},
+    stages::Stages,
     uplink::{Frame, Quality, Uplink},
 };
 use trunkline_audio::{
@@ -79,6 +80,7 @@ struct Call {
     uplink: Uplink,
     decoder: Decoder,
     facts: Vec<MediaFact>,
+    stages: Stages,
     /// Frames for WebRTC: the tick in which they were made, their timestamp and their sound.
     frames: Vec<(u64, u32, Vec<i16>)>,
     /// What the mix takes, tick by tick.
@@ -125,6 +127,7 @@ impl Call {
             uplink: Uplink::new(rate, Quality::default()).unwrap(),
             decoder: Decoder::new(rate).unwrap(),
             facts: Vec::new(),
+            stages: Stages::new(Time::default),
             frames: Vec::new(),
             mixed: Vec::new(),
             leg,
@@ -150,7 +153,7 @@ impl Call {
     fn tick(&mut self, tick: u64, delivered: bool) {
         let mut packet = self.packet(tick);
         if delivered {
-            self.leg.packet(&mut packet, self.source, at(tick), &mut self.facts);
+            self.leg.packet(&mut packet, self.source, at(tick), &mut self.facts, &mut self.stages);
         }
         // As it is taken out after each read.
         for frame in std::mem::take(&mut self.leg.passed) {

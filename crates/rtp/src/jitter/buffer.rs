@@ -43,6 +43,8 @@ pub enum Frame<'a> {
         samples: u32,
         /// Samples of it that earlier ticks have played; decode it when this is 0.
         offset: u32,
+        /// When it came: the time of its [`JitterBuffer::push`].
+        arrived: Time,
     },
     /// A frame is to be made up.
     Lost {
@@ -183,7 +185,7 @@ impl JitterBuffer {
         self.make_room(sequence);
         count(&mut self.stats.received);
         let samples = i64::from(samples).max(1);
-        self.ring.put(Slot { sequence, timestamp, ideal, samples, marker, ..Slot::default() }, payload);
+        self.ring.put(Slot { sequence, timestamp, ideal, samples, marker, arrived: now, ..Slot::default() }, payload);
     }
 
     /// What to play now; to be called once per frame. A packet shorter than a frame plays only for
@@ -380,6 +382,7 @@ impl JitterBuffer {
             timestamp: slot.timestamp as u32,
             samples: u32::try_from(slot.samples).unwrap_or(u32::MAX),
             offset: u32::try_from(offset).unwrap_or(u32::MAX),
+            arrived: slot.arrived,
         }
     }
 

@@ -1,5 +1,7 @@
 //! Sixty-four places for packets, each with its own bytes, found by sequence number.
 
+use trunkline_types::Time;
+
 /// Places.
 pub(super) const SLOTS: usize = 64;
 /// The longest payload: 60 ms of 16-bit audio at 8 kHz fit, and any Opus frame of 20 ms.
@@ -16,6 +18,8 @@ pub(super) struct Slot {
     pub(super) timestamp: i64,
     /// When the fastest packets would have come, in samples of the local clock.
     pub(super) ideal: i64,
+    /// When it came.
+    pub(super) arrived: Time,
     /// Its length in samples.
     pub(super) samples: i64,
     /// First of a talkspurt.

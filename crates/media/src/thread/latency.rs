@@ -1,0 +1,205 @@
+//! What is measured of a call's audio on its way through the thread, in virtual time.
+
+use super::*;
+use crate::{
+    downlink::Downlink,
+    track::{Origin, Subscriber, Track},
+};
+use std::{
+    net::UdpSocket as StdUdpSocket,
+    sync::{
+        atomic::{AtomicU64, Ordering},
+        mpsc::sync_channel,
+    },
+};
+use trunkline_audio::opus::{Encoder, EncoderConfig};
+use trunkline_call::media::{
+    Codec, Flowing, LegMedia,
+    peer::{PeerPlan, TrackOrigin},
+    timings::{SAMPLED, Timings},
+};
+use trunkline_rtp::{HEADER_BYTES, write_header};
+use trunkline_types::{LegId, Summary};
+
+const TICK: Duration = Duration::from_millis(20);
+/// Packets of 20 ms, both ways: eleven seconds.
+const PACKETS: u64 = 550;
+/// What a turn of the loop takes.
+const WORK: Duration = Duration::from_micros(300);
+/// From the arrival of a packet of WebRTC to the next time its room's turn comes.
+const BEFORE_TURN: Duration = Duration::from_millis(5);
+
+/// A thread that a test drives, with a clock that the test sets.
+struct Driven {
+    thread: Thread,
+    nanos: Arc<AtomicU64>,
+    now: Time,
+    leg: LegKey,
+    room: RoomSid,
+    phone: StdUdpSocket,
+    address: SocketAddr,
+}
+
+impl Driven {
+    fn new(ptime: Duration) -> Self {
+        let nanos = Arc::new(AtomicU64::new(0));
+        let read = nanos.clone();
+        let parts = Parts {
+            index: 3,
+            plans: sync_channel(1).1,
+            ports: Arc::new(Ports::new(0..=0)),
+            rtc: "127.0.0.1:0".parse().unwrap(),
+            advertise: Vec::new(),
+            stack: Stack::new(),
+            quality: Quality::default(),
+            jitter: Jitter::default(),
+            clock: Arc::new(move || Time::new(read.load(Ordering::Relaxed), 0)),
+            sink: Arc::new(|_| {}),
+        };
+        let (thread, ..) = Thread::new(&parts).unwrap();
+        let leg = LegKey { call: "SCL_latency".into(), leg: LegId(1) };
+        let phone = StdUdpSocket::bind("127.0.0.1:0").unwrap();
+        let address = phone.local_addr().unwrap();
+        let mut driven = Self { thread, nanos, now: Time::default(), leg, room: "RM_latency".into(), phone, address };
+        driven.open(ptime);
+        driven
+    }
+
+    /// A leg whose track somebody hears, and a participant's track that it hears.
+    fn open(&mut self, ptime: Duration) {
+        let (leg, room) = (self.leg.clone(), self.room.clone());
+        let media = LegMedia {
+            remote: Some(self.phone.local_addr().unwrap()),
+            remote_rtcp: None,
+            codec: Codec::Pcmu,
+            payload_type: 0,
+            telephone_event: Some(101),
+            telephone_event_clock: 8_000,
+            crypto: None,
+            ptime,
+            flowing: Flowing { send: true, receive: true },
+        };
+        let (initial_timeout, timeout) = (Duration::ZERO, Duration::ZERO);
+        let local = "127.0.0.1".parse().unwrap();
+        let origin = TrackOrigin::Leg(leg.clone());
+        for plan in [
+            MediaPlan::Open { leg: leg.clone(), room: room.clone(), local },
+            MediaPlan::Negotiated { leg: leg.clone(), media },
+            MediaPlan::Start { leg, initial_timeout, timeout },
+            MediaPlan::Peer(PeerPlan::Publish { room: room.clone(), track: "TR_caller".into(), origin }),
+        ] {
+            self.thread.plan(plan, self.now);
+        }
+        let opened = self.thread.facts.iter().find_map(|fact| match fact {
+            MediaFact::Opened { rtp, .. } => Some(*rtp),
+            _ => None,
+        });
+        self.address = opened.unwrap();
+        let held = self.thread.rooms.get_mut(&room).unwrap();
+        // Nobody is behind it: what would be sent is dropped after all the work.
+        held.tracks.iter_mut().for_each(|(_, track)| track.subscribers.push(Subscriber { peer: 9, section: 0 }));
+        let mut spoken = Track::new("TR_anna".into(), Origin::Peer { peer: 9, video: false }, 77);
+        spoken.downlink = Downlink::new(8_000, Jitter::default()).map(Box::new);
+        held.tracks.insert(spoken);
+    }
+
+    fn hear(&mut self, n: u64, payload: &[u8]) {
+        let now = Time::new((self.now + TICK.saturating_sub(BEFORE_TURN)).nanos, 0);
+        let room = self.thread.rooms.get_mut(&self.room).unwrap();
+        let heard = room.tracks.iter_mut().find_map(|(_, track)| track.downlink.as_mut()).unwrap();
+        heard.push(n as u16, n as u32 * 960, n == 0, payload, now);
+    }
+
+    /// 20 ms with a packet from the phone and one from the participant.
+    fn tick(&mut self, n: u64, opus: &[u8]) {
+        self.hear(n, opus);
+        self.now = self.now + TICK;
+        let mut packet = [0x55; HEADER_BYTES + 160];
+        packet[..HEADER_BYTES].copy_from_slice(&write_header(n == 0, 0, n as u16, n as u32 * 160, 7));
+        self.phone.send_to(&packet, self.address).unwrap();
+        self.turn();
+    }
+
+    fn turn(&mut self) {
+        let index = self.thread.leg_index[&self.leg];
+        self.thread.ready.push(Token(index * 2));
+        self.nanos.store(self.now.nanos, Ordering::Relaxed);
+        self.thread.stages.begin(self.now);
+        self.thread.receive_legs(self.now);
+        self.thread.tick_rooms(self.now);
+        self.nanos.store((self.now + WORK).nanos, Ordering::Relaxed);
+        self.thread.flush(self.now);
+    }
+
+    fn close(mut self) -> (Vec<MediaFact>, LegStats, Timings) {
+        self.thread.plan(MediaPlan::Close { leg: self.leg.clone() }, self.now);
+        let facts = std::mem::take(&mut self.thread.facts);
+        let stats = facts.iter().find_map(|fact| match fact {
+            MediaFact::Closed { stats, .. } => Some(stats.clone()),
+            _ => None,
+        });
+        let timings = facts.iter().rev().find_map(|fact| match fact {
+            MediaFact::Timings { thread: 3, timings } => Some(**timings),
+            _ => None,
+        });
+        (facts, stats.unwrap(), timings.unwrap())
+    }
+}
+
+fn opus() -> Vec<u8> {
+    let mut encoder = Encoder::new(EncoderConfig { rate: 48_000, ..EncoderConfig::default() }).unwrap();
+    let pcm: Vec<i16> = (0..960).map(|n| if n % 80 < 40 { 8_000 } else { -8_000 }).collect();
+    let mut payload = vec![0; 1_275];
+    let length = encoder.encode(&pcm, &mut payload).unwrap();
+    payload.truncate(length);
+    payload
+}
+
+#[test]
+fn a_calls_audio_is_measured_both_ways() {
+    let (mut driven, opus) = (Driven::new(TICK), opus());
+    (0..PACKETS).for_each(|n| driven.tick(n, &opus));
+    let (facts, stats, timings) = driven.close();
+    let up = stats.audio_up;
+    assert_eq!(up.count, PACKETS);
+    assert!((300..=375).contains(&up.p50_us) && up.max_us == 300, "{up:?}");
+    // The buffer aims at 20 ms or more, and a packet comes 5 ms before the turn of its room.
+    let down = stats.audio_down;
+    assert!(down.count > PACKETS - 20 && down.count <= PACKETS, "{down:?}");
+    assert!((20_000..=65_000).contains(&down.p50_us) && (25_300..=65_000).contains(&down.max_us), "{down:?}");
+    assert_eq!((timings.audio_up.summary(), timings.audio_down.summary()), (up, down));
+    // Ten seconds have passed once.
+    let told: Vec<(Summary, Summary)> = facts
+        .iter()
+        .filter_map(|fact| match fact {
+            MediaFact::Latency { up, down, .. } => Some((*up, *down)),
+            _ => None,
+        })
+        .collect();
+    assert_eq!(told.len(), 1);
+    assert!(told[0].0.count >= 499 && told[0].1.count > 480, "{told:?}");
+    for stage in [Stage::Receive, Stage::Decode, Stage::Mix, Stage::Encode, Stage::RtcOut, Stage::Send] {
+        let turns = PACKETS.div_ceil(u64::from(SAMPLED));
+        let times = timings.stages[stage as usize].count();
+        assert!(times >= turns, "{stage:?} was measured {times} times in {turns} turns");
+    }
+    assert_eq!(timings.stages[Stage::Srtp as usize].count(), 0);
+}
+
+#[test]
+fn what_waits_for_a_longer_packet_has_waited() {
+    let (mut driven, opus) = (Driven::new(TICK * 3), opus());
+    (0..PACKETS).for_each(|n| driven.tick(n, &opus));
+    let down = driven.close().1.audio_down;
+    assert!(down.count.abs_diff(PACKETS / 3) < 10, "{down:?}");
+    assert!((60_000..=125_000).contains(&down.p50_us), "{down:?}");
+}
+
+#[test]
+fn a_phone_without_a_listener_measures_nothing() {
+    let (mut driven, opus) = (Driven::new(TICK), opus());
+    let room = driven.thread.rooms.get_mut(&driven.room).unwrap();
+    room.tracks.iter_mut().for_each(|(_, track)| track.subscribers.clear());
+    (0..50).for_each(|n| driven.tick(n, &opus));
+    assert_eq!(driven.close().1.audio_up, Summary::default());
+}
