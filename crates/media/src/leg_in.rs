@@ -158,6 +158,8 @@ impl Leg {
         let mut pcm = [0; PACKET_SAMPLES];
         let samples = if self.is_decoded() { self.codec.decode(payload, &mut pcm) } else { 0 };
         if samples == 0 {
+            // What is passed on undecoded leaves no place that a later packet could come too late for.
+            self.expected = None;
             return None;
         }
         let ticks = self.codec.ticks(samples);

@@ -282,6 +282,22 @@ fn a_caller_behind_a_new_port_is_heard_again_as_soon() {
 }
 
 #[test]
+fn a_telephone_that_is_no_longer_mixed_is_passed_on_whole_when_its_numbers_wrap() {
+    let mut call = Call::new(Codec::Opus, false);
+    let first = call.packet(0);
+    let mut passed = 0;
+    for n in 0..66_000_u64 {
+        // Another telephone has left after a moment.
+        call.leg.mixed = n < 10;
+        let mut packet = first.clone();
+        packet[2..4].copy_from_slice(&(n as u16).to_be_bytes());
+        call.leg.packet(&mut packet, call.source, at(n), &mut call.facts, &mut call.stages);
+        passed += call.leg.passed.drain(..).count() as u64;
+    }
+    assert_eq!(passed, 66_000);
+}
+
+#[test]
 fn silence_beyond_the_limit_is_told_once() {
     let mut call = Call::new(Codec::Pcmu, false);
     for tick in 0..60 * SECOND {
