@@ -11,7 +11,7 @@ use std::{
 };
 use trunkline_call::media::{
     MediaFact, MediaPlan,
-    peer::{PeerFact, PeerKey, PeerPlan, Side},
+    peer::{PeerFact, PeerKey, PeerPlan, Reception, Side},
 };
 use trunkline_exchange::{
     Config, Exchange, Input, Output,
@@ -20,7 +20,10 @@ use trunkline_exchange::{
 };
 use trunkline_room::{
     Join, ParticipantPatch, RoomSettings, TrackInfo, TrackKind,
-    signal::{AddTrack, Connect, Description, Request, Response, Scenario, SyncState, Transports},
+    signal::{
+        AddTrack, Connect, Description, Request, Response, Scenario, SyncState, TrackChange, TrackPermission,
+        Transports,
+    },
 };
 use trunkline_routing::{Directory, Settings};
 use trunkline_sip::StackConfig;
@@ -167,7 +170,7 @@ impl World {
     fn request(&self, kind: u8, argument: u8, data: &[u8]) -> Request {
         let text = String::from_utf8_lossy(data).into_owned();
         let track = self.track(argument);
-        match kind % 11 {
+        match kind % 13 {
             0 => Request::Offer(Description { sdp: OFFER.into(), id: argument.into() }),
             1 => Request::Offer(Description { sdp: text, id: 2 }),
             2 => Request::Answer(Description { sdp: text, id: 1 }),
@@ -192,9 +195,30 @@ impl World {
                     Scenario::ServerLeave,
                     Scenario::DisconnectSignalOnResume,
                     Scenario::LeaveRequestFullReconnect,
-                    Scenario::Other,
-                ][usize::from(argument) % 7],
+                    Scenario::DisconnectSignalOnResumeNoMessages,
+                    Scenario::Unplayable("fuzz"),
+                ][usize::from(argument) % 8],
             ),
+            10 => {
+                let sid =
+                    self.connections.values().map(|seen| seen.participant.clone()).nth(usize::from(argument >> 5));
+                let permission = TrackPermission {
+                    participant: sid.filter(|_| argument & 2 == 0).unwrap_or_default(),
+                    identity: if argument & 4 == 0 { format!("p{}", argument >> 3 & 3) } else { text },
+                    all_tracks: argument & 8 == 0,
+                    tracks: vec![track],
+                };
+                Request::SubscriptionPermission { everybody: argument & 1 == 0, listed: vec![permission] }
+            }
+            11 => {
+                let change = match data {
+                    [width, height, ..] if argument & 1 == 0 => {
+                        TrackChange::Video { width: u32::from(*width) << 8, height: u32::from(*height) << 24 }
+                    }
+                    _ => TrackChange::Audio { features: data.iter().map(|byte| i32::from(*byte) - 9).collect() },
+                };
+                Request::UpdateTrack { track, change }
+            }
             _ => Request::Leave(DisconnectReason::ClientInitiated),
         }
     }
@@ -202,7 +226,7 @@ impl World {
     fn fact(&mut self, kind: u8, argument: u8, data: &[u8]) {
         let Some((_, peer)) = self.connection(argument) else { return };
         let participant = peer.participant.clone();
-        let fact = match kind % 10 {
+        let fact = match kind % 11 {
             0 | 1 => match self.facts.pop_front() {
                 Some(fact) => fact,
                 None => return,
@@ -214,6 +238,11 @@ impl World {
             6 => PeerFact::Speaking { room: self.room.clone(), levels: vec![(self.track(argument), f32::NAN)] },
             7 => PeerFact::Stuck { participant },
             8 => PeerFact::Closed { peer },
+            9 => {
+                let at = |n: usize| data.get(n).copied().map_or(u64::MAX, u64::from);
+                let reception = Reception { expected: at(0), received: at(1), jitter: Duration::from_millis(at(2)) };
+                PeerFact::Received { room: self.room.clone(), tracks: vec![(self.track(argument), reception)] }
+            }
             _ if argument & 1 == 0 => PeerFact::Failed { peer, why: "fuzz".into() },
             _ => PeerFact::Faulted { peer },
         };

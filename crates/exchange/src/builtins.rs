@@ -71,6 +71,7 @@ impl Exchange {
             let present =
                 Present { room: info.sid.clone(), room_name: room.name.clone(), identity, speech: Speech::Preparing };
             self.builtins.by_participant.insert(participant.sid.clone(), present);
+            self.hush(&info.sid, outputs);
             outputs.push(Output::Media(MediaPlan::StartBuiltin {
                 participant: participant.sid,
                 room: info.sid,

@@ -58,6 +58,14 @@ impl Place {
             Self::Outside | Self::Left { .. } => None,
         }
     }
+
+    /// The name of its room and its identity there, while it is a participant.
+    pub(crate) fn names(&self) -> Option<(&str, &str)> {
+        match self {
+            Self::Inside { room_name, identity, .. } => Some((room_name, identity)),
+            Self::Outside | Self::Left { .. } => None,
+        }
+    }
 }
 
 /// All calls, with the indexes that find them.

@@ -38,6 +38,7 @@ impl Exchange {
                     for call in self.calls.of_room(&room.sid) {
                         if track.kind == TrackKind::Audio
                             && self.calls.by_participant.get(&participant.sid) != Some(&call)
+                            && self.call_may_hear(&call, &participant.sid, &track.sid)
                         {
                             self.subscribe_call(&call);
                         }
@@ -45,7 +46,7 @@ impl Exchange {
                     self.play_builtins(&room.sid, outputs);
                 }
                 Happened::TrackUpdated { room, participant, track } => {
-                    self.peers_muted(&room.sid, &participant, &track, outputs);
+                    self.peers_track_changed(&room.sid, &participant, &track, outputs);
                 }
                 Happened::TrackUnpublished { room, participant, track } => {
                     notify("track_unpublished", &room, Some(&participant), Some(&track), now, outputs);
@@ -74,7 +75,8 @@ impl Exchange {
 
     pub(crate) fn someone_else_publishes(&self, room: &str, call: &CallId) -> bool {
         self.rooms.participants(room).iter().any(|p| {
-            p.tracks.iter().any(|t| t.kind == TrackKind::Audio) && self.calls.by_participant.get(&p.sid) != Some(call)
+            self.calls.by_participant.get(&p.sid) != Some(call)
+                && p.tracks.iter().any(|t| t.kind == TrackKind::Audio && self.call_may_hear(call, &p.sid, &t.sid))
         })
     }
 

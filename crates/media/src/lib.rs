@@ -22,6 +22,7 @@ mod out_stream;
 mod peer;
 mod peers;
 mod ports;
+mod reception;
 mod room;
 mod rtc_socket;
 mod stages;

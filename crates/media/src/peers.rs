@@ -430,6 +430,7 @@ impl Thread {
         let Some(track) = room.tracks.get_mut(index) else { return };
         let Origin::Peer { video, .. } = track.origin else { return };
         let header = &packet.header;
+        track.arrivals.note(track.id, *packet.seq_no, header.timestamp, video, now);
         let ext_vals = ExtensionValues {
             audio_level: header.ext_vals.audio_level,
             voice_activity: header.ext_vals.voice_activity,

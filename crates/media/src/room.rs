@@ -23,6 +23,8 @@ pub(crate) struct Room {
     pub(crate) rate: u32,
     /// Frames until it is reported who speaks.
     pub(crate) until_report: u8,
+    /// Frames until it is reported how tracks arrive.
+    pub(crate) until_reception: u16,
     /// Somebody spoke at the last report.
     pub(crate) spoke: bool,
 }
@@ -37,6 +39,7 @@ impl Room {
             peers: 0,
             rate: 8_000,
             until_report: 0,
+            until_reception: crate::reception::REPORT_EVERY,
             spoke: false,
         }
     }

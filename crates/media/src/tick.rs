@@ -51,6 +51,7 @@ impl Thread {
             room.until_report = REPORT_EVERY;
             self.report_speaking(sid);
         }
+        self.report_reception(sid);
     }
 
     fn mix(&mut self, sid: &RoomSid, now: Time) {

@@ -1,6 +1,6 @@
 //! A track of a room: where it comes from and where it goes.
 
-use crate::{downlink::Downlink, uplink::Uplink};
+use crate::{downlink::Downlink, reception::Arrivals, uplink::Uplink};
 use trunkline_types::{ParticipantSid, TrackSid};
 
 /// Where its media comes from, by the indexes of its thread.
@@ -37,13 +37,25 @@ pub(crate) struct Track {
     pub(crate) downlink: Option<Box<Downlink>>,
     /// How loud it is: 0 to 1, the peak since the last report.
     pub(crate) level: f32,
+    /// How a publisher's packets have come.
+    pub(crate) arrivals: Arrivals,
     /// Tells its numbers from those of other tracks, and from its own of before a new origin.
     pub(crate) id: u64,
 }
 
 impl Track {
     pub(crate) fn new(sid: TrackSid, origin: Origin, id: u64) -> Self {
-        Self { sid, origin, muted: false, subscribers: Vec::new(), uplink: None, downlink: None, level: 0.0, id }
+        Self {
+            sid,
+            origin,
+            muted: false,
+            subscribers: Vec::new(),
+            uplink: None,
+            downlink: None,
+            level: 0.0,
+            arrivals: Arrivals::default(),
+            id,
+        }
     }
 
     /// Whether the phones of the room hear it through a downlink.

@@ -17,7 +17,7 @@ pub enum Event {
     ParticipantLeft { room: RoomInfo, participant: ParticipantInfo, was_active: bool },
     /// A track can be heard.
     TrackPublished { room: RoomInfo, participant: ParticipantInfo, track: TrackInfo },
-    /// A track was muted or unmuted.
+    /// A track was muted or unmuted, or what is said of it has changed.
     TrackUpdated { room: RoomInfo, participant: ParticipantInfo, track: TrackInfo },
     /// A track is gone.
     TrackUnpublished { room: RoomInfo, participant: ParticipantInfo, track: TrackInfo },

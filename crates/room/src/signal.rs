@@ -53,6 +53,20 @@ pub enum Request {
         /// Paused.
         disabled: bool,
     },
+    /// Whom it lets hear and see its tracks, from now on (`SubscriptionPermission`).
+    SubscriptionPermission {
+        /// Everybody; then the list says nothing.
+        everybody: bool,
+        /// Those who may; nobody else does.
+        listed: Vec<TrackPermission>,
+    },
+    /// A track of its own has changed (`UpdateLocalAudioTrack`, `UpdateLocalVideoTrack`).
+    UpdateTrack {
+        /// The track.
+        track: TrackSid,
+        /// How it is now.
+        change: TrackChange,
+    },
     /// It changes its own name, metadata or attributes.
     UpdateMetadata {
         /// To be repeated in the reply.
@@ -70,6 +84,37 @@ pub enum Request {
     Unsupported {
         /// To be repeated in the reply.
         request_id: u32,
+    },
+}
+
+/// LiveKit's `TrackPermission`: which tracks somebody may hear and see. He is named by his identity,
+/// his sid or both.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct TrackPermission {
+    /// Who; empty if the identity names him.
+    pub participant: ParticipantSid,
+    /// Who; empty if the sid names him.
+    pub identity: String,
+    /// All tracks; then the list says nothing.
+    pub all_tracks: bool,
+    /// These tracks.
+    pub tracks: Vec<TrackSid>,
+}
+
+/// How a track of a client has changed.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum TrackChange {
+    /// Of an audio track.
+    Audio {
+        /// LiveKit's `AudioTrackFeature`s, all of them.
+        features: Vec<i32>,
+    },
+    /// Of a video track, in pixels.
+    Video {
+        /// From left to right.
+        width: u32,
+        /// From top to bottom.
+        height: u32,
     },
 }
 
@@ -93,10 +138,13 @@ pub enum Scenario {
     NodeFailure,
     Migration,
     ServerLeave,
+    /// The next resumed connection is cut after the room's words on it.
     DisconnectSignalOnResume,
+    /// The next resumed connection is cut before any word on it.
+    DisconnectSignalOnResumeNoMessages,
     LeaveRequestFullReconnect,
-    /// One that does not concern us.
-    Other,
+    /// One that cannot be played, and why.
+    Unplayable(&'static str),
 }
 
 /// What a client shall do after a [`Response::Leave`], with LiveKit's numbers.
@@ -128,6 +176,8 @@ pub enum About {
     Metadata(ParticipantPatch),
     /// `AddTrack`.
     AddTrack(AddTrack),
+    /// `UpdateLocalAudioTrack` or `UpdateLocalVideoTrack`.
+    UpdateTrack(TrackSid, TrackChange),
 }
 
 /// LiveKit's `SpeakerInfo`.
@@ -148,6 +198,7 @@ pub enum Quality {
     Poor = 0,
     Good = 1,
     Excellent = 2,
+    Lost = 3,
 }
 
 /// What the room tells a client.
@@ -206,6 +257,16 @@ pub enum Response {
         audios: u32,
         /// Video.
         videos: u32,
+    },
+    /// Whether the client may subscribe to somebody's track has changed
+    /// (`SubscriptionPermissionUpdate`).
+    SubscriptionPermission {
+        /// The publisher.
+        participant: ParticipantSid,
+        /// The track.
+        track: TrackSid,
+        /// It may.
+        allowed: bool,
     },
     /// A track cannot be subscribed to.
     SubscriptionFailed {

@@ -61,13 +61,30 @@ impl Rooms {
         muted: bool,
         out: &mut Vec<Event>,
     ) -> Result<TrackInfo, Error> {
+        self.change_track(name, identity, track, |held| held.muted = muted, out)
+    }
+
+    /// Changes what is said of a track; nothing happens if it is so already. Its sid and kind are
+    /// not to be changed.
+    ///
+    /// # Errors
+    /// There is no such room, participant or track.
+    pub fn change_track(
+        &mut self,
+        name: &str,
+        identity: &str,
+        track: &TrackSid,
+        change: impl FnOnce(&mut TrackInfo),
+        out: &mut Vec<Event>,
+    ) -> Result<TrackInfo, Error> {
         let room = self.get_mut(name)?;
         let member = room.member(identity)?;
         let held = member.tracks.iter_mut().find(|t| t.sid == *track).ok_or(Error::NoSuchTrack)?;
-        if held.muted == muted {
-            return Ok(held.clone());
+        let before = held.clone();
+        change(held);
+        if *held == before {
+            return Ok(before);
         }
-        held.muted = muted;
         let track = held.clone();
         member.version = member.version.wrapping_add(1);
         let (participant, room): (ParticipantInfo, RoomInfo) = (member.clone(), room.info());

@@ -4,7 +4,7 @@ use super::{media::sorted, room};
 use livekit_protocol::{self as proto, request_response, signal_request::Message, simulate_scenario};
 use trunkline_room::{
     ParticipantPatch, Source, TrackInfo, TrackKind, VideoLayer,
-    signal::{AddTrack, Description, Request, Scenario, SyncState},
+    signal::{AddTrack, Description, Request, Scenario, SyncState, TrackChange, TrackPermission},
 };
 use trunkline_types::{DisconnectReason, TrackSid};
 
@@ -22,6 +22,18 @@ pub(crate) fn request(message: Message) -> Option<Request> {
         Message::TrackSetting(update) => {
             Request::UpdateTrackSettings { tracks: tracks(update.track_sids), disabled: update.disabled }
         }
+        Message::SubscriptionPermission(permission) => Request::SubscriptionPermission {
+            everybody: permission.all_participants,
+            listed: permission.track_permissions.into_iter().map(track_permission).collect(),
+        },
+        Message::UpdateAudioTrack(update) => Request::UpdateTrack {
+            track: update.track_sid.into(),
+            change: TrackChange::Audio { features: update.features },
+        },
+        Message::UpdateVideoTrack(update) => Request::UpdateTrack {
+            track: update.track_sid.into(),
+            change: TrackChange::Video { width: update.width, height: update.height },
+        },
         Message::Leave(leave) => Request::Leave(leave_reason(leave.reason())),
         Message::SyncState(state) => Request::SyncState(sync_state(state)),
         Message::Simulate(simulate) => Request::Simulate(scenario(simulate)?),
@@ -123,6 +135,16 @@ pub(super) fn add_track_request(given: &AddTrack) -> proto::AddTrackRequest {
     }
 }
 
+fn track_permission(given: proto::TrackPermission) -> TrackPermission {
+    let proto::TrackPermission { participant_sid, all_tracks, track_sids, participant_identity } = given;
+    TrackPermission {
+        participant: participant_sid.into(),
+        identity: participant_identity,
+        all_tracks,
+        tracks: tracks(track_sids),
+    }
+}
+
 const fn source(source: proto::TrackSource) -> Source {
     match source {
         proto::TrackSource::Unknown => Source::Unknown,
@@ -172,18 +194,24 @@ const fn leave_reason(reason: proto::DisconnectReason) -> DisconnectReason {
     }
 }
 
+/// `None` for what is so already: candidates are UDP, and no bandwidth is limited.
 fn scenario(simulate: proto::SimulateScenario) -> Option<Scenario> {
     use simulate_scenario::Scenario as Wire;
-    Some(match simulate.scenario? {
+    let Some(scenario) = simulate.scenario else {
+        return Some(Scenario::Unplayable("this scenario is not known"));
+    };
+    Some(match scenario {
         Wire::SpeakerUpdate(seconds) => Scenario::SpeakerUpdate(seconds),
         Wire::NodeFailure(_) => Scenario::NodeFailure,
         Wire::Migration(_) => Scenario::Migration,
         Wire::ServerLeave(_) => Scenario::ServerLeave,
-        Wire::DisconnectSignalOnResume(_) | Wire::DisconnectSignalOnResumeNoMessages(_) => {
-            Scenario::DisconnectSignalOnResume
-        }
+        Wire::DisconnectSignalOnResume(_) => Scenario::DisconnectSignalOnResume,
+        Wire::DisconnectSignalOnResumeNoMessages(_) => Scenario::DisconnectSignalOnResumeNoMessages,
         Wire::LeaveRequestFullReconnect(_) => Scenario::LeaveRequestFullReconnect,
-        Wire::SwitchCandidateProtocol(_) | Wire::SubscriberBandwidth(_) => Scenario::Other,
+        Wire::SwitchCandidateProtocol(protocol) if protocol == i32::from(proto::CandidateProtocol::Udp) => return None,
+        Wire::SwitchCandidateProtocol(_) => Scenario::Unplayable("this server has UDP candidates alone"),
+        Wire::SubscriberBandwidth(0) => return None,
+        Wire::SubscriberBandwidth(_) => Scenario::Unplayable("this server does not limit the bandwidth of subscribers"),
     })
 }
 
@@ -232,9 +260,56 @@ mod tests {
     }
 
     #[test]
+    fn permissions_and_changes_of_tracks_are_read() {
+        let wire = proto::SubscriptionPermission {
+            all_participants: false,
+            track_permissions: vec![proto::TrackPermission {
+                participant_sid: "PA_a".into(),
+                participant_identity: "ann".into(),
+                all_tracks: false,
+                track_sids: vec!["TR_a".into()],
+            }],
+        };
+        let (participant, identity, tracks) = ("PA_a".into(), "ann".into(), vec!["TR_a".into()]);
+        let listed = vec![TrackPermission { participant, identity, all_tracks: false, tracks }];
+        let wanted = Request::SubscriptionPermission { everybody: false, listed };
+        assert_eq!(request(Message::SubscriptionPermission(wire)), Some(wanted));
+        let audio = proto::UpdateLocalAudioTrack { track_sid: "TR_a".into(), features: vec![0, 99] };
+        let change = TrackChange::Audio { features: vec![0, 99] };
+        let wanted = Request::UpdateTrack { track: "TR_a".into(), change };
+        assert_eq!(request(Message::UpdateAudioTrack(audio)), Some(wanted));
+        let video = proto::UpdateLocalVideoTrack { track_sid: "TR_v".into(), width: 640, height: 360 };
+        let change = TrackChange::Video { width: 640, height: 360 };
+        let wanted = Request::UpdateTrack { track: "TR_v".into(), change };
+        assert_eq!(request(Message::UpdateVideoTrack(video)), Some(wanted));
+    }
+
+    #[test]
+    fn every_scenario_is_played_or_refused() {
+        use simulate_scenario::Scenario as Wire;
+        let read = |scenario| request(Message::Simulate(proto::SimulateScenario { scenario }));
+        for (wire, wanted) in [
+            (Wire::SpeakerUpdate(3), Scenario::SpeakerUpdate(3)),
+            (Wire::NodeFailure(true), Scenario::NodeFailure),
+            (Wire::Migration(true), Scenario::Migration),
+            (Wire::ServerLeave(true), Scenario::ServerLeave),
+            (Wire::DisconnectSignalOnResume(true), Scenario::DisconnectSignalOnResume),
+            (Wire::DisconnectSignalOnResumeNoMessages(true), Scenario::DisconnectSignalOnResumeNoMessages),
+            (Wire::LeaveRequestFullReconnect(true), Scenario::LeaveRequestFullReconnect),
+        ] {
+            assert_eq!(read(Some(wire)), Some(Request::Simulate(wanted)));
+        }
+        let refused = [Some(Wire::SwitchCandidateProtocol(1)), Some(Wire::SubscriberBandwidth(100_000)), None];
+        for wire in refused {
+            assert!(matches!(read(wire), Some(Request::Simulate(Scenario::Unplayable(_)))), "{wire:?}");
+        }
+        assert_eq!(read(Some(Wire::SwitchCandidateProtocol(0))), None);
+        assert_eq!(read(Some(Wire::SubscriberBandwidth(0))), None);
+    }
+
+    #[test]
     fn what_is_not_acted_on() {
         assert_eq!(request(Message::Trickle(Default::default())), None);
-        assert_eq!(request(Message::SubscriptionPermission(Default::default())), None);
         let blob = Message::GetDataBlobRequest(proto::GetDataBlobRequest { request_id: 7, ..Default::default() });
         assert_eq!(refused_request(&blob), None);
         assert_eq!(request(blob), Some(Request::Unsupported { request_id: 7 }));

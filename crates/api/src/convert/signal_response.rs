@@ -3,7 +3,7 @@
 use super::{participant, room, signal_request::add_track_request, track};
 use livekit_protocol::{self as proto, request_response, signal_response::Message};
 use std::{collections::BTreeMap, time::Duration};
-use trunkline_room::signal::{About, Description, Joined, LeaveAction, Response};
+use trunkline_room::signal::{About, Description, Joined, LeaveAction, Response, TrackChange};
 use trunkline_types::TrackSid;
 
 /// How often clients shall ping, seconds.
@@ -105,6 +105,13 @@ fn report_message(response: Response) -> Option<Message> {
                 })
                 .collect(),
         }),
+        Response::SubscriptionPermission { participant, track, allowed } => {
+            Message::SubscriptionPermissionUpdate(proto::SubscriptionPermissionUpdate {
+                participant_sid: participant.as_str().to_owned(),
+                track_sid: track.as_str().to_owned(),
+                allowed,
+            })
+        }
         Response::SubscriptionFailed { track, codec } => {
             let error = if codec {
                 proto::SubscriptionError::SeCodecUnsupported
@@ -138,6 +145,14 @@ fn repeated(request_id: u32, about: About) -> Option<request_response::Request> 
             request_id,
         }),
         About::AddTrack(add) => request_response::Request::AddTrack(add_track_request(&add)),
+        About::UpdateTrack(track, TrackChange::Audio { features }) => {
+            let track_sid = track.as_str().to_owned();
+            request_response::Request::UpdateAudioTrack(proto::UpdateLocalAudioTrack { track_sid, features })
+        }
+        About::UpdateTrack(track, TrackChange::Video { width, height }) => {
+            let track_sid = track.as_str().to_owned();
+            request_response::Request::UpdateVideoTrack(proto::UpdateLocalVideoTrack { track_sid, width, height })
+        }
     })
 }
 
@@ -238,6 +253,36 @@ mod tests {
         assert_eq!((wire.request_id, wire.reason()), (4, request_response::Reason::LimitExceeded));
         let Some(request_response::Request::UpdateMetadata(update)) = wire.request else { panic!() };
         assert_eq!((update.request_id, update.name.as_str()), (4, "n"));
+    }
+
+    #[test]
+    fn a_refused_change_of_a_track_is_repeated() {
+        for change in [TrackChange::Audio { features: vec![1, 5] }, TrackChange::Video { width: 3, height: 4 }] {
+            let given = Response::RequestResponse {
+                request_id: 0,
+                outcome: Outcome::NotFound,
+                message: "track is not found".into(),
+                about: About::UpdateTrack("TR_a".into(), change.clone()),
+            };
+            let Some(Message::RequestResponse(wire)) = response(given, &terms(17)) else { panic!() };
+            match (wire.request, change) {
+                (Some(request_response::Request::UpdateAudioTrack(update)), TrackChange::Audio { features }) => {
+                    assert_eq!((update.track_sid.as_str(), update.features), ("TR_a", features));
+                }
+                (Some(request_response::Request::UpdateVideoTrack(update)), TrackChange::Video { .. }) => {
+                    assert_eq!((update.track_sid.as_str(), update.width, update.height), ("TR_a", 3, 4));
+                }
+                other => panic!("{other:?}"),
+            }
+        }
+    }
+
+    #[test]
+    fn permissions_name_publisher_and_track() {
+        let given =
+            Response::SubscriptionPermission { participant: "PA_a".into(), track: "TR_a".into(), allowed: true };
+        let Some(Message::SubscriptionPermissionUpdate(wire)) = response(given, &terms(17)) else { panic!() };
+        assert_eq!((wire.participant_sid.as_str(), wire.track_sid.as_str(), wire.allowed), ("PA_a", "TR_a", true));
     }
 
     #[test]

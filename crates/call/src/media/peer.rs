@@ -1,6 +1,7 @@
 //! WebRTC peers as the control plane and the media threads speak of them.
 
 use bytes::Bytes;
+use std::time::Duration;
 use trunkline_types::{ParticipantSid, RoomSid, TrackSid};
 
 /// Which connection of a participant.
@@ -54,6 +55,17 @@ pub enum TrackOrigin {
     Leg(super::LegKey),
     /// A built-in participant.
     Builtin(ParticipantSid),
+}
+
+/// How a track has arrived since the last report.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Reception {
+    /// Packets its publisher has sent, as their numbers tell.
+    pub expected: u64,
+    /// Packets that have come; never more than expected.
+    pub received: u64,
+    /// How unevenly they came (RFC 3550 section 6.4.1).
+    pub jitter: Duration,
 }
 
 /// What a media thread shall do for WebRTC peers.
@@ -225,6 +237,14 @@ pub enum PeerFact {
     Faulted {
         /// The connection.
         peer: PeerKey,
+    },
+    /// How the tracks of a room's WebRTC publishers have arrived; told every five seconds while
+    /// anybody is connected.
+    Received {
+        /// The room.
+        room: RoomSid,
+        /// The tracks.
+        tracks: Vec<(TrackSid, Reception)>,
     },
     /// Who speaks in a room, the loudest first, and how loud: 0 to 1.
     Speaking {

@@ -59,6 +59,9 @@ impl Exchange {
     pub(crate) fn peers_joined(&mut self, room: &RoomInfo, participant: &ParticipantInfo, outputs: &mut Vec<Output>) {
         self.show(&room.sid, participant, None, outputs);
         self.show_room(room, None, outputs);
+        if self.peers.get(&participant.sid).is_none() {
+            self.hush(&room.sid, outputs);
+        }
     }
 
     /// Name, metadata, attributes or permission have changed.
@@ -95,14 +98,14 @@ impl Exchange {
             publisher: participant.sid.clone(),
             kind: track.kind,
             hidden: participant.permission.hidden,
+            muted: track.muted,
+            barred: false,
+            hushed: false,
             heard: false,
         };
         self.peers.room(&room.sid).tracks.insert(track.sid.clone(), held);
-        let (sid, room_sid) = (track.sid.clone(), room.sid.clone());
-        Self::plan(PeerPlan::Publish { room: room_sid.clone(), track: sid.clone(), origin }, outputs);
-        if track.muted {
-            Self::plan(PeerPlan::MuteTrack { room: room_sid, track: sid, muted: true }, outputs);
-        }
+        Self::plan(PeerPlan::Publish { room: room.sid.clone(), track: track.sid.clone(), origin }, outputs);
+        self.hush(&room.sid, outputs);
         self.show(&room.sid, participant, None, outputs);
         self.show_room(room, None, outputs);
         self.refresh_room(&room.sid, now, outputs);
@@ -110,21 +113,25 @@ impl Exchange {
             let entry = self.calls.get(call);
             entry.and_then(|e| e.place.participant()).is_some_and(|inside| *inside != participant.sid)
         });
-        if phone && track.kind == TrackKind::Audio {
+        let held = self.peers.rooms.get(&room.sid).and_then(|r| r.tracks.get(&track.sid));
+        if phone && held.is_some_and(|t| !t.barred) && track.kind == TrackKind::Audio {
             self.heard(&room.sid, &track.sid, outputs);
         }
     }
 
-    /// A track was muted or unmuted.
-    pub(crate) fn peers_muted(
+    /// A track was muted or unmuted, or what is said of it has changed.
+    pub(crate) fn peers_track_changed(
         &mut self,
         room: &RoomSid,
         participant: &ParticipantInfo,
         track: &TrackInfo,
         outputs: &mut Vec<Output>,
     ) {
-        let (muted, sid) = (track.muted, track.sid.clone());
-        Self::plan(PeerPlan::MuteTrack { room: room.clone(), track: sid, muted }, outputs);
+        let held = self.peers.rooms.get_mut(room).and_then(|r| r.tracks.get_mut(&track.sid));
+        if let Some(held) = held.filter(|t| t.muted != track.muted) {
+            held.muted = track.muted;
+            self.hush(room, outputs);
+        }
         self.show(room, participant, None, outputs);
     }
 
@@ -139,6 +146,7 @@ impl Exchange {
     ) {
         if let Some(session) = self.peers.get_mut(&participant.sid) {
             session.publishing.forget(&track.sid);
+            session.audience.forget(&track.sid);
         }
         self.drop_track(&room.sid, &track.sid, outputs);
         self.show(&room.sid, participant, None, outputs);
@@ -158,6 +166,7 @@ impl Exchange {
                 session.sections.forget(track);
                 session.offering.forget(track);
                 session.choices.remove(track);
+                session.barred.remove(track);
             }
         }
     }

@@ -18,7 +18,7 @@ impl Exchange {
             PeerFact::DataOpen { participant, .. }
             | PeerFact::Data { participant, .. }
             | PeerFact::Stuck { participant } => Some(participant.clone()),
-            PeerFact::Speaking { .. } => None,
+            PeerFact::Speaking { .. } | PeerFact::Received { .. } => None,
         };
         // Facts about somebody who has left meanwhile are late, not wrong.
         if concerned.as_ref().is_some_and(|sid| self.peers.get(sid).is_none()) {
@@ -56,6 +56,7 @@ impl Exchange {
                 Self::log(Level::Error, None, "a fault in the connection of a participant", outputs);
                 self.mismatch(&peer.participant, "it has to join anew", now, outputs);
             }
+            PeerFact::Received { room, tracks } => self.received(&room, &tracks, outputs),
             PeerFact::Speaking { room, levels } => self.speaking(&room, &levels, outputs),
         }
     }

@@ -84,6 +84,7 @@ impl Exchange {
         if had_tracks {
             self.refresh_room(&room.sid, now, outputs);
         }
+        self.hush(&room.sid, outputs);
     }
 
     fn farewell(&self, session: &Session, reason: DisconnectReason, outputs: &mut Vec<Output>) {

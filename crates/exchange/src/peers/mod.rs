@@ -12,7 +12,9 @@ mod facts;
 mod joining;
 mod leaving;
 mod offering;
+mod permitting;
 mod publishing;
+mod quality;
 mod replay;
 mod requests;
 mod resume;
@@ -22,6 +24,7 @@ mod session;
 mod speakers;
 mod subscribing;
 mod table;
+mod updating;
 
 pub(crate) use rpc::Rpc;
 pub(crate) use table::Peers;

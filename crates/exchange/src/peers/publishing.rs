@@ -18,7 +18,7 @@ use trunkline_types::{ParticipantSid, Time, TrackSid, limits};
 /// Tracks of one client, announced and sent.
 const MAX_TRACKS: usize = 32;
 /// Layers and features of one track.
-const MAX_DETAILS: usize = 16;
+pub(super) const MAX_DETAILS: usize = 16;
 
 /// See the module.
 #[derive(Debug, Default)]
@@ -67,6 +67,11 @@ impl Publishing {
     /// When an offer that came too soon has its turn.
     pub(super) fn deadline(&self) -> Option<Time> {
         self.deferred.as_ref().map(|_| self.rate.0 + OFFERS_WITHIN)
+    }
+
+    /// A track that is announced and not sent yet.
+    pub(super) fn announced(&mut self, track: &TrackSid) -> Option<&mut TrackInfo> {
+        self.pending.iter_mut().map(|p| &mut p.track).find(|t| t.sid == *track)
     }
 
     pub(super) fn live(&self) -> impl Iterator<Item = &TrackSid> {

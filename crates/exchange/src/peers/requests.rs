@@ -1,9 +1,11 @@
 //! What clients ask over their signalling connection.
 
+use super::session::Cut;
 use crate::{
     Exchange, Output,
     port::{ConnectionId, Level},
 };
+use std::time::Duration;
 use trunkline_room::{
     Error, ParticipantPatch,
     signal::{About, LeaveAction, Outcome, Request, Response, Scenario},
@@ -12,6 +14,10 @@ use trunkline_types::{DisconnectReason, ParticipantSid, Time};
 
 /// The signalling protocol from which clients understand that a request was done.
 const UNDERSTANDS_OK: i32 = 15;
+/// Requests about tracks and subscriptions that a client may make within [`COUNTED_OVER`]; a page
+/// that shows a crowd makes one for each tile.
+const REQUESTS: u32 = 300;
+const COUNTED_OVER: Duration = Duration::from_secs(1);
 
 impl Exchange {
     /// A client says something.
@@ -26,8 +32,17 @@ impl Exchange {
             Request::Answer(answer) => self.client_answer(sid, answer, now, outputs),
             Request::AddTrack(add) => self.add_track(sid, add, now, outputs),
             Request::Mute { track, muted } => self.mute_own(sid, &track, muted, now, outputs),
+            Request::UpdateSubscription { .. }
+            | Request::UpdateTrackSettings { .. }
+            | Request::SubscriptionPermission { .. }
+            | Request::UpdateTrack { .. }
+                if !self.is_in_time(sid, now, outputs) => {}
             Request::UpdateSubscription { tracks, subscribe } => self.choose(sid, &tracks, subscribe, now, outputs),
             Request::UpdateTrackSettings { tracks, disabled } => self.pause(sid, &tracks, disabled, outputs),
+            Request::SubscriptionPermission { everybody, listed } => {
+                self.permit(sid, everybody, &listed, now, outputs);
+            }
+            Request::UpdateTrack { track, change } => self.update_track(sid, track, change, now, outputs),
             Request::UpdateMetadata { request_id, patch } => {
                 self.update_metadata(sid, request_id, patch, now, outputs);
             }
@@ -45,6 +60,24 @@ impl Exchange {
                 self.say(sid, Response::RequestResponse { request_id, outcome, message, about }, outputs);
             }
         }
+    }
+
+    /// Whether the client may ask about tracks and subscriptions once more. Each such request costs
+    /// everybody in the room something. It is told once in a while that it asks too often.
+    fn is_in_time(&mut self, sid: &ParticipantSid, now: Time, outputs: &mut Vec<Output>) -> bool {
+        let Some(session) = self.peers.get_mut(sid) else { return false };
+        if now >= session.rate.0 + COUNTED_OVER {
+            session.rate = (now, 0);
+        }
+        session.rate.1 = session.rate.1.saturating_add(1);
+        if session.rate.1 == REQUESTS + 1 {
+            let (outcome, message) = (Outcome::LimitExceeded, "too many requests about tracks within a second".into());
+            let response = Response::RequestResponse { request_id: 0, outcome, message, about: About::Nothing };
+            Self::log(Level::Warn, None, "a client asks about tracks too often", outputs);
+            self.say(sid, response, outputs);
+            return false;
+        }
+        session.rate.1 <= REQUESTS
     }
 
     /// A client changes its own name, metadata or attributes. It sees the change like everybody,
@@ -97,16 +130,22 @@ impl Exchange {
                 let (reason, action) = (DisconnectReason::ServerShutdown, LeaveAction::Disconnect);
                 self.part(sid, reason, Some(action), now, outputs);
             }
-            Scenario::DisconnectSignalOnResume => {
-                if let Some(session) = self.peers.get_mut(sid) {
-                    session.cut_on_resume = true;
-                }
-            }
+            Scenario::DisconnectSignalOnResume => self.cut_on_resume(sid, Cut::AfterWords),
+            Scenario::DisconnectSignalOnResumeNoMessages => self.cut_on_resume(sid, Cut::Silently),
             Scenario::LeaveRequestFullReconnect => {
                 let (reason, action) = (DisconnectReason::StateMismatch, LeaveAction::Reconnect);
                 self.part(sid, reason, Some(action), now, outputs);
             }
-            Scenario::Other => {}
+            Scenario::Unplayable(why) => {
+                let (outcome, message, about) = (Outcome::UnsupportedType, why.into(), About::Nothing);
+                self.say(sid, Response::RequestResponse { request_id: 0, outcome, message, about }, outputs);
+            }
+        }
+    }
+
+    fn cut_on_resume(&mut self, sid: &ParticipantSid, cut: Cut) {
+        if let Some(session) = self.peers.get_mut(sid) {
+            session.cut_on_resume = Some(cut);
         }
     }
 }

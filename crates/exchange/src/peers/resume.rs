@@ -1,6 +1,6 @@
 //! A client whose signalling was cut goes on with its session.
 
-use super::leaving::GRACE;
+use super::{leaving::GRACE, session::Cut};
 use crate::{Exchange, Output, port::ConnectionId};
 use trunkline_room::signal::{Connect, LeaveAction, Response, SyncState, Transports};
 use trunkline_types::{DisconnectReason, ParticipantSid, Time};
@@ -30,11 +30,12 @@ impl Exchange {
         // Media that was lost has this long to come back by the client's new offer.
         session.lost = session.lost.map(|_| now + 3 * GRACE);
         let published: Vec<_> = session.publishing.live().cloned().collect();
-        let before = self.peers.connect(sid, (!cut).then_some(connection));
+        session.knows_quality = false;
+        let before = self.peers.connect(sid, (cut != Some(Cut::Silently)).then_some(connection));
         if let Some(before) = before {
             outputs.push(Output::HangUp(before));
         }
-        if cut {
+        if cut == Some(Cut::Silently) {
             return outputs.push(Output::HangUp(connection));
         }
         self.say(sid, Response::Reconnect { last_message_seq }, outputs);
@@ -45,6 +46,7 @@ impl Exchange {
         if let Ok(participant) = self.rooms.participant(&name, &connect.join.identity) {
             self.say(sid, Response::RefreshToken(Box::new(participant)), outputs);
         }
+        self.repeat_permissions(sid, outputs);
         for track in published {
             self.repeat_heard(sid, &track, outputs);
         }
@@ -61,6 +63,14 @@ impl Exchange {
             self.client_offer(sid, offer, now, outputs);
         }
         self.negotiate(sid, now, outputs);
+        if cut == Some(Cut::AfterWords)
+            && let Some(connection) = self.peers.connect(sid, None)
+        {
+            if let Some(session) = self.peers.get_mut(sid) {
+                session.cut = Some(now);
+            }
+            outputs.push(Output::HangUp(connection));
+        }
     }
 
     /// The client may have missed that its track is heard.

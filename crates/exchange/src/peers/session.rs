@@ -2,11 +2,15 @@
 
 use super::{
     offering::Offering,
+    permitting::Audience,
     publishing::Publishing,
     sections::{Sections, Want},
 };
 use crate::port::ConnectionId;
-use std::{collections::BTreeMap, time::Duration};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    time::Duration,
+};
 use trunkline_call::media::peer::{PeerKey, Side};
 use trunkline_room::{
     Kind, ParticipantInfo, Permission,
@@ -45,10 +49,18 @@ pub(super) struct Session {
     /// What its client is told when the participant has left.
     pub(super) parting: Parting,
     /// For a test scenario: the next resumed connection is cut.
-    pub(super) cut_on_resume: bool,
+    pub(super) cut_on_resume: Option<Cut>,
     /// For a test scenario: until when everybody is said to speak.
     pub(super) feigned: Option<Time>,
     pub(super) publishing: Publishing,
+    /// Who may hear and see what it publishes.
+    pub(super) audience: Audience,
+    /// Tracks it was told it may not subscribe to.
+    pub(super) barred: BTreeSet<TrackSid>,
+    /// It knows how good everybody's connection is.
+    pub(super) knows_quality: bool,
+    /// Since when requests about subscriptions are counted, and how many there were.
+    pub(super) rate: (Time, u32),
     /// What the client asked for, against the default.
     pub(super) choices: BTreeMap<TrackSid, bool>,
     pub(super) wanted: BTreeMap<TrackSid, Want>,
@@ -72,6 +84,15 @@ pub(super) struct Asked {
     pub(super) videos: u32,
     pub(super) tries: u32,
     pub(super) again_at: Time,
+}
+
+/// When a resumed connection is cut.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Cut {
+    /// Before anything is said.
+    Silently,
+    /// Once everything is said.
+    AfterWords,
 }
 
 /// What a client is told when its participant has left.
@@ -117,9 +138,13 @@ impl Session {
             lost: None,
             closed: None,
             parting: Parting::Tell(LeaveAction::Disconnect),
-            cut_on_resume: false,
+            cut_on_resume: None,
             feigned: None,
             publishing: Publishing::default(),
+            audience: Audience::default(),
+            barred: BTreeSet::new(),
+            knows_quality: false,
+            rate: (now, 0),
             choices: BTreeMap::new(),
             wanted: BTreeMap::new(),
             sections: Sections::default(),

@@ -33,6 +33,7 @@ impl Exchange {
             .filter(|(track, held)| may && held.publisher != *sid && !held.hidden && wants(track))
             .map(|(track, held)| (track.clone(), held.kind))
             .collect();
+        let wanted: Vec<_> = wanted.into_iter().filter(|(track, _)| self.lets(track, session)).collect();
         let Some(session) = self.peers.get_mut(sid) else { return };
         let mut before = std::mem::take(&mut session.wanted);
         for (track, kind) in wanted {
@@ -41,6 +42,7 @@ impl Exchange {
             session.wanted.insert(track, want);
         }
         self.feed(sid, outputs);
+        self.tell_permissions(sid, outputs);
         self.negotiate(sid, now, outputs);
     }
 
@@ -124,6 +126,7 @@ impl Exchange {
 
     /// A SIP leg hears everything in its room.
     pub(crate) fn heard_by_phone(&mut self, room: &RoomSid, but: Option<&ParticipantSid>, outputs: &mut Vec<Output>) {
+        self.hush(room, outputs);
         let tracks: Vec<_> = self
             .peers
             .rooms
@@ -131,6 +134,7 @@ impl Exchange {
             .into_iter()
             .flat_map(|r| &r.tracks)
             .filter(|(_, held)| held.kind == TrackKind::Audio && !held.heard && Some(&held.publisher) != but)
+            .filter(|(_, held)| !held.barred)
             .map(|(track, _)| track.clone())
             .collect();
         for track in tracks {

@@ -3,7 +3,7 @@
 use super::{replay::Replay, rpc::Rpcs, session::Session};
 use crate::port::ConnectionId;
 use std::collections::{BTreeMap, BTreeSet};
-use trunkline_room::{RoomInfo, TrackKind};
+use trunkline_room::{RoomInfo, TrackKind, signal::Quality};
 use trunkline_types::{ParticipantSid, RoomSid, Time, TrackSid};
 
 /// See the module.
@@ -28,6 +28,8 @@ pub(super) struct PeerRoom {
     pub(super) told: Option<RoomInfo>,
     /// Who is known to speak, and how loud in eighths.
     pub(super) speaking: BTreeMap<ParticipantSid, u8>,
+    /// How good its members' connections are, as far as it was told.
+    pub(super) quality: BTreeMap<ParticipantSid, Quality>,
     pub(super) replay: Replay,
 }
 
@@ -37,6 +39,12 @@ pub(super) struct Track {
     pub(super) kind: TrackKind,
     /// Of a hidden participant: nobody subscribes to it.
     pub(super) hidden: bool,
+    /// Its publisher has muted it.
+    pub(super) muted: bool,
+    /// A phone or built-in participant in the room may not hear it.
+    pub(super) barred: bool,
+    /// The media thread keeps it from phones and built-in participants.
+    pub(super) hushed: bool,
     /// Its publisher was told that somebody hears it.
     pub(super) heard: bool,
 }
@@ -105,6 +113,7 @@ impl Peers {
         if let Some(room) = self.rooms.get_mut(&session.room) {
             room.members.remove(sid);
             room.speaking.remove(sid);
+            room.quality.remove(sid);
         }
         self.touched.insert(sid.clone());
         Some(session)

@@ -2,13 +2,13 @@
 
 use crate::world::{ROOM, World};
 use std::time::Duration;
-use trunkline_call::media::peer::{PeerFact, PeerKey, Side};
+use trunkline_call::media::peer::{PeerFact, PeerKey, PeerPlan, Reception, Side};
 use trunkline_exchange::{Input, command::Command};
 use trunkline_room::{
     ParticipantPatch, TrackInfo, TrackKind,
-    signal::{AddTrack, Description, LeaveAction, Request, Scenario, SyncState},
+    signal::{AddTrack, Description, LeaveAction, Request, Scenario, SyncState, TrackChange, TrackPermission},
 };
-use trunkline_types::{DisconnectReason as Reason, Random, TrackSid};
+use trunkline_types::{DisconnectReason as Reason, Random, RoomSid, TrackSid};
 
 #[test]
 fn too_many_sections_or_bytes_cost_the_session_alone() {
@@ -71,7 +71,7 @@ fn step(world: &mut World, random: &mut Random) {
     let peer = PeerKey { participant: participant.clone(), side };
     let kind = if flag { TrackKind::Audio } else { TrackKind::Video };
     let cid = format!("cid{}", random.below(6));
-    let request = match random.below(24) {
+    let request = match random.below(28) {
         0 if !world.clients.contains_key(&connection) || world.hung_up.contains(&connection) => {
             if world.hung_up.contains(&connection) {
                 return;
@@ -101,12 +101,31 @@ fn step(world: &mut World, random: &mut Random) {
         21 if random.below(6) == 0 => return world.tell(PeerFact::Lost { peer }),
         22 if random.below(6) == 0 => return world.tell(PeerFact::Closed { peer }),
         23 if random.below(6) == 0 => return world.give(Input::SignalClosed(connection)),
+        24 => {
+            let (participant, identity) = (participant, format!("p{}", random.below(3)));
+            let listed = vec![TrackPermission { participant, identity, all_tracks: flag, tracks: vec![track] }];
+            Request::SubscriptionPermission { everybody: random.below(4) == 0, listed }
+        }
+        25 if flag => Request::UpdateTrack { track, change: TrackChange::Audio { features: vec![0, 0, 77] } },
+        25 => Request::UpdateTrack { track, change: TrackChange::Video { width: 1, height: u32::MAX } },
+        26 => {
+            let Some(room) = world.room_sid() else { return };
+            let reception = Reception { expected: random.below(99), received: random.below(99), jitter: Duration::MAX };
+            return world.tell(PeerFact::Received { room, tracks: vec![(track, reception)] });
+        }
         _ => return world.wait(Duration::from_millis(random.below(900))),
     };
     world.request(connection, request);
 }
 
 impl World {
+    fn room_sid(&self) -> Option<RoomSid> {
+        self.plans.iter().rev().find_map(|p| match p {
+            PeerPlan::Publish { room, .. } => Some(room.clone()),
+            _ => None,
+        })
+    }
+
     fn offer_or_end(&mut self, connection: u64, cid: &str, kind: TrackKind, random: &mut Random) {
         let client = self.clients.get_mut(&connection).expect("a client");
         let at = random.below(client.parts.len().max(1) as u64) as usize;

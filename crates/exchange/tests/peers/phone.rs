@@ -14,7 +14,10 @@ use trunkline_exchange::{
     Config, Exchange, Input,
     command::{Command, Reply, Timings},
 };
-use trunkline_room::{Kind, TrackKind, signal::Response};
+use trunkline_room::{
+    Kind, TrackKind,
+    signal::{Request, Response, TrackPermission},
+};
 use trunkline_routing::{
     Directory, Settings,
     record::{DispatchRule, InboundTrunk, Rule},
@@ -95,6 +98,38 @@ fn they_see_and_hear_each_other() {
         |p: &PeerPlan| matches!(p, PeerPlan::Publish { track: t, origin: TrackOrigin::Leg(_), .. } if t == track);
     assert!(world.plans.iter().any(from_leg));
     assert_eq!(world.clients[&1].hears.values().collect::<Vec<_>>(), [track]);
+}
+
+#[test]
+fn a_caller_hears_whom_lets_him() {
+    let mut world = world();
+    world.join(1, "agent");
+    let mic = world.publish(1, "voice", TrackKind::Audio);
+    world.request(1, Request::SubscriptionPermission { everybody: false, listed: Vec::new() });
+    call(&mut world);
+    let hushed = |w: &World| {
+        let last = w.plans.iter().rev().find_map(|p| match p {
+            PeerPlan::MuteTrack { track, muted, .. } if *track == mic => Some(*muted),
+            _ => None,
+        });
+        last == Some(true)
+    };
+    let answered = |w: &World| w.media.iter().any(|p| matches!(p, MediaPlan::Start { .. }));
+    let heard = |w: &World| w.count(1, |r| matches!(r, Response::TrackSubscribed(_)));
+    assert!(hushed(&world) && !answered(&world));
+    assert_eq!(heard(&world), 0);
+    let caller = world.participants().into_iter().find(|p| p.kind == Kind::Sip).expect("the caller is there");
+    let listed = vec![TrackPermission { participant: caller.sid, all_tracks: true, ..TrackPermission::default() }];
+    world.request(1, Request::SubscriptionPermission { everybody: false, listed });
+    assert!(!hushed(&world) && answered(&world));
+    assert_eq!(heard(&world), 1);
+    // A track that its publisher mutes stays muted for the phones, whatever it permits.
+    world.request(1, Request::Mute { track: mic.clone(), muted: true });
+    world.request(1, Request::SubscriptionPermission { everybody: false, listed: Vec::new() });
+    world.request(1, Request::SubscriptionPermission { everybody: true, listed: Vec::new() });
+    assert!(hushed(&world));
+    world.request(1, Request::Mute { track: mic.clone(), muted: false });
+    assert!(!hushed(&world));
 }
 
 #[test]

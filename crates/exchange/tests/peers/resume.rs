@@ -6,7 +6,7 @@ use trunkline_call::media::peer::{PeerFact, PeerPlan};
 use trunkline_exchange::{Input, command::Command};
 use trunkline_room::{
     State, TrackKind,
-    signal::{Connect, LeaveAction, Request, Response, Scenario, SyncState},
+    signal::{Connect, LeaveAction, Outcome, Request, Response, Scenario, SyncState},
 };
 use trunkline_types::{DisconnectReason as Reason, ParticipantSid};
 
@@ -191,16 +191,25 @@ fn what_was_sent_meanwhile_is_sent_again_once_and_in_order() {
 fn test_scenarios() {
     let mut world = World::default();
     let sid = world.join(2, "bob");
-    world.request(2, Request::Simulate(Scenario::DisconnectSignalOnResume));
+    world.request(2, Request::Simulate(Scenario::DisconnectSignalOnResumeNoMessages));
     resume(&mut world, 2, 3, &sid);
     assert!(world.hung_up.contains(&3) && world.said(3).is_empty());
     resume(&mut world, 3, 4, &sid);
     assert_eq!(world.words(4)[0], "Reconnect");
-    world.request(4, Request::Simulate(Scenario::SpeakerUpdate(2)));
+    world.request(4, Request::Simulate(Scenario::Unplayable("no such thing")));
+    let Some(Response::RequestResponse { outcome, message, .. }) = world.said(4).last() else { panic!("no reply") };
+    assert_eq!((*outcome, message.as_str()), (Outcome::UnsupportedType, "no such thing"));
+    world.request(4, Request::Simulate(Scenario::DisconnectSignalOnResume));
+    resume(&mut world, 4, 6, &sid);
+    assert!(world.hung_up.contains(&6));
+    assert_eq!(world.words(6)[0], "Reconnect");
+    resume(&mut world, 6, 7, &sid);
+    assert!(!world.hung_up.contains(&7));
+    world.request(7, Request::Simulate(Scenario::SpeakerUpdate(2)));
     world.wait(Duration::from_secs(3));
-    assert_eq!(world.count(4, |r| matches!(r, Response::Speakers(_))), 2);
-    world.request(4, Request::Simulate(Scenario::NodeFailure));
-    assert!(world.leaves(4).is_empty() && world.hung_up.contains(&4));
-    resume(&mut world, 4, 5, &sid);
+    assert_eq!(world.count(7, |r| matches!(r, Response::Speakers(_))), 2);
+    world.request(7, Request::Simulate(Scenario::NodeFailure));
+    assert!(world.leaves(7).is_empty() && world.hung_up.contains(&7));
+    resume(&mut world, 7, 5, &sid);
     assert_eq!(world.leaves(5), [(Reason::StateMismatch, LeaveAction::Reconnect)]);
 }
