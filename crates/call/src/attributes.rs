@@ -46,13 +46,15 @@ fn is_identifying(name: &str) -> bool {
 
 /// Everything the participant carries in its first update, `sip.callStatus` included. Later
 /// sources win over earlier ones; empty values are left out.
-pub fn initial(setup: &Setup) -> BTreeMap<String, String> {
+/// Takes the rule's attributes and the mappings out of `setup`.
+pub fn initial(setup: &mut Setup) -> BTreeMap<String, String> {
+    let mut attributes = std::mem::take(&mut setup.attributes);
+    let mappings = std::mem::take(&mut setup.headers_to_attributes);
     let invite = &setup.invite;
     let visible = |name: &str, value: &str| {
         !is_credential(name)
             && !(setup.hidden && (is_identifying(name) || (!invite.from.is_empty() && value.contains(&invite.from))))
     };
-    let mut attributes = setup.attributes.clone();
     for (name, value) in invite.headers.iter().filter(|(n, v)| visible(n, v)) {
         let wanted = match setup.include_headers {
             IncludeHeaders::SipNoHeaders => false,
@@ -75,9 +77,9 @@ pub fn initial(setup: &Setup) -> BTreeMap<String, String> {
             attributes.insert(attribute.into(), value);
         }
     }
-    for (header, attribute) in &setup.headers_to_attributes {
-        if let Some(value) = first(header) {
-            attributes.insert(attribute.clone(), value);
+    for (header, attribute) in mappings {
+        if let Some(value) = first(&header) {
+            attributes.insert(attribute, value);
         }
     }
     attributes.insert("sip.callID".into(), setup.call_id.to_string());

@@ -30,11 +30,16 @@ pub struct Facts {
 }
 
 impl Facts {
-    pub(crate) fn new(setup: Setup, now: Time) -> Self {
-        let attributes = crate::attributes::initial(&setup)
+    /// What only the beginning needs is taken out of `setup`: a call of an hour shall not cost what
+    /// its INVITE did.
+    pub(crate) fn new(mut setup: Setup, now: Time) -> Self {
+        let attributes = crate::attributes::initial(&mut setup)
             .into_iter()
             .map(|(name, value)| (name, Attribute { value, set_at: now }))
             .collect();
+        let mut headers = std::mem::take(&mut setup.invite.headers);
+        headers.retain(|(name, _)| !setup.hidden && !crate::attributes::is_credential(name));
+        headers.shrink_to_fit();
         let record = CallRecord {
             call_id: setup.call_id.clone(),
             sip_call_id: setup.invite.call_id.clone(),
@@ -54,19 +59,9 @@ impl Facts {
             ended_at_ms: None,
             ending: None,
             attributes: BTreeMap::new(),
-            invite_headers: if setup.hidden {
-                Vec::new()
-            } else {
-                setup
-                    .invite
-                    .headers
-                    .iter()
-                    .filter(|(name, _)| !crate::attributes::is_credential(name))
-                    .cloned()
-                    .collect()
-            },
+            invite_headers: headers,
             receipts: Vec::new(),
-            explanation: setup.explanation.clone(),
+            explanation: std::mem::take(&mut setup.explanation),
             codec: None,
             media: Default::default(),
         };

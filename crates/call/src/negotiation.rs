@@ -53,9 +53,9 @@ pub(crate) struct Step {
 impl Negotiation {
     /// Takes the offer of an INVITE, if it has one. An offer that could never be answered is
     /// refused here, before anybody in a room hears of the call.
-    pub(crate) fn begin(setup: &Setup) -> Result<Self, Unusable> {
-        let Some(bytes) = &setup.invite.offer else { return Ok(Self::OfferOwed) };
-        let offer = Session::parse(bytes)?;
+    pub(crate) fn begin(setup: &mut Setup) -> Result<Self, Unusable> {
+        let Some(bytes) = setup.invite.offer.take() else { return Ok(Self::OfferOwed) };
+        let offer = Session::parse(&bytes)?;
         trunkline_sdp::answer_with(&offer, &local(setup, 1, 1), &setup.security)?;
         Ok(Self::OfferReceived(Box::new(offer)))
     }

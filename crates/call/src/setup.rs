@@ -1,6 +1,6 @@
 //! What a call begins with: the INVITE and the decision routing has made about it.
 
-use serde_json::Value;
+use crate::record::Explanation;
 use std::{collections::BTreeMap, net::IpAddr, net::SocketAddr, time::Duration};
 use trunkline_sdp::{AudioCodec, Security};
 use trunkline_types::{
@@ -88,5 +88,5 @@ pub struct Setup {
     /// For `o=`.
     pub sdp_session_id: u64,
     /// The explanation tree of the decision.
-    pub explanation: Value,
+    pub explanation: Explanation,
 }

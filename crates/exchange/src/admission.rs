@@ -6,7 +6,7 @@ use crate::{
     port::Level,
     sip_side::{Admitted, RETRY_AFTER},
 };
-use trunkline_call::{Call, Invite, Setup};
+use trunkline_call::{Call, Invite, Setup, record::Explanation};
 use trunkline_room::RoomSettings;
 use trunkline_routing::{
     CallFacts, Dispatch, Outcome,
@@ -49,7 +49,7 @@ impl Exchange {
         }
         match decision.outcome {
             Outcome::Accept(dispatch) => {
-                let explanation = serde_json::to_value(&decision.explanation).unwrap_or_default();
+                let explanation = Explanation::of(&decision.explanation);
                 let raw = Box::new(received.clone());
                 self.stack_handle(received, Some(Admitted::Call { dispatch, explanation, raw }), now, outputs);
             }
@@ -95,7 +95,7 @@ impl Exchange {
         message: &Message,
         flow: &Flow,
         dispatch: Dispatch,
-        explanation: serde_json::Value,
+        explanation: Explanation,
         raw: &Received,
         now: Time,
         outputs: &mut Vec<Output>,
@@ -127,7 +127,7 @@ impl Exchange {
         message: &Message,
         flow: &Flow,
         dispatch: Dispatch,
-        explanation: serde_json::Value,
+        explanation: Explanation,
     ) -> Setup {
         let trunk = dispatch.trunk.unwrap_or_default();
         let options = dispatch.options;

@@ -71,7 +71,7 @@ impl Place {
 /// All calls, with the indexes that find them.
 #[derive(Default)]
 pub(crate) struct Calls {
-    entries: BTreeMap<CallId, Entry>,
+    entries: BTreeMap<CallId, Box<Entry>>,
     timers: BTreeSet<(Time, CallId)>,
     pub(crate) by_sip_call_id: HashMap<String, CallId>,
     pub(crate) by_invite: HashMap<InviteId, CallId>,
@@ -95,15 +95,15 @@ impl Calls {
     }
 
     pub(crate) fn iter(&self) -> impl Iterator<Item = &Entry> {
-        self.entries.values()
+        self.entries.values().map(|entry| &**entry)
     }
 
     pub(crate) fn get(&self, id: &CallId) -> Option<&Entry> {
-        self.entries.get(id)
+        self.entries.get(id).map(|entry| &**entry)
     }
 
     pub(crate) fn get_mut(&mut self, id: &CallId) -> Option<&mut Entry> {
-        self.entries.get_mut(id)
+        self.entries.get_mut(id).map(|entry| &mut **entry)
     }
 
     /// The calls that are in the room, or were and are still ending.
@@ -134,7 +134,7 @@ impl Calls {
             traced: 0,
             timer: None,
         };
-        self.entries.insert(id.clone(), entry);
+        self.entries.insert(id.clone(), Box::new(entry));
         self.rearm(&id);
     }
 
@@ -168,7 +168,7 @@ impl Calls {
         }
     }
 
-    fn remove(&mut self, id: &CallId) -> Option<Entry> {
+    fn remove(&mut self, id: &CallId) -> Option<Box<Entry>> {
         let entry = self.entries.remove(id)?;
         if let Some(at) = entry.timer {
             self.timers.remove(&(at, id.clone()));
@@ -312,9 +312,10 @@ impl Exchange {
         let mut events = Vec::new();
         match command {
             RoomCommand::Join { room, identity, name, metadata, attributes } => {
-                let Some(entry) = self.calls.get(id) else { return };
+                let Some(entry) = self.calls.get_mut(id) else { return };
+                let settings = std::mem::take(&mut entry.room_settings);
                 let join = Join { identity, name, kind: Kind::Sip, metadata, attributes, ..Join::default() };
-                match self.rooms.join(&room, join, &entry.room_settings.clone(), now, &mut events) {
+                match self.rooms.join(&room, join, &settings, now, &mut events) {
                     Ok((info, participant)) => {
                         self.rooms.activate(&room, &participant.identity, now, &mut events);
                         let identity = participant.identity.clone();

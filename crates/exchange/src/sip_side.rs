@@ -213,7 +213,7 @@ pub(crate) enum Admitted {
     /// A call.
     Call {
         dispatch: Box<Dispatch>,
-        explanation: serde_json::Value,
+        explanation: trunkline_call::record::Explanation,
         /// The INVITE's bytes and arrival, for the ladder.
         raw: Box<Received>,
     },

@@ -40,7 +40,8 @@ pub(crate) struct Leg {
     pub(crate) rtcp: UdpSocket,
     pub(crate) media: Option<LegMedia>,
     pub(crate) codec: LegCodec,
-    pub(crate) concealer: Concealer,
+    /// Made with the first packet, like all that a call needs only while it is heard.
+    pub(crate) concealer: Option<Box<Concealer>>,
     pub(crate) lock: SourceLock,
     pub(crate) reception: Reception,
     pub(crate) dtmf: DtmfReceiver,
@@ -75,10 +76,8 @@ pub(crate) struct Leg {
     pub(crate) draining: Option<Time>,
     pub(crate) next_report: Time,
     pub(crate) stats: LegStats,
-    /// See [`LegStats::audio_up`].
-    audio_up: Histogram,
-    /// See [`LegStats::audio_down`].
-    audio_down: Histogram,
+    /// How long its audio takes, once there is some.
+    latency: Option<Box<Latency>>,
     next_latency: Time,
     /// When the oldest of what waits in `out` came.
     pub(crate) waiting_since: Option<Time>,
@@ -105,6 +104,15 @@ impl Secured {
     }
 }
 
+/// Both ways of its audio.
+#[derive(Default)]
+struct Latency {
+    /// See [`LegStats::audio_up`].
+    up: Histogram,
+    /// See [`LegStats::audio_down`].
+    down: Histogram,
+}
+
 /// From the moment the call is answered.
 pub(crate) struct Started {
     initial: Duration,
@@ -127,7 +135,7 @@ impl Leg {
             rtcp: UdpSocket::from_std(sockets.1),
             media: None,
             codec: LegCodec::Ulaw,
-            concealer: Concealer::new(8_000),
+            concealer: None,
             lock: SourceLock::default(),
             reception: Reception::default(),
             dtmf: DtmfReceiver::default(),
@@ -151,8 +159,7 @@ impl Leg {
             draining: None,
             next_report: now + REPORT_EVERY,
             stats: LegStats::default(),
-            audio_up: Histogram::default(),
-            audio_down: Histogram::default(),
+            latency: None,
             next_latency: now + stages::REPORT_EVERY,
             waiting_since: None,
             sent_since: None,
@@ -170,10 +177,11 @@ impl Leg {
         self.lock = SourceLock::new(media.remote);
         if self.media.as_ref().is_none_or(|held| held.codec != media.codec) {
             self.codec = LegCodec::new(media.codec);
-            self.concealer = Concealer::new(self.codec.rate());
+            self.concealer = None;
             self.resamplers = None;
             self.quiet = Box::default();
-            self.make_room();
+            (self.fresh, self.passed) = Default::default();
+            (self.voice, self.out) = Default::default();
         }
         if self.media.as_ref().is_none_or(|held| held.telephone_event_clock != media.telephone_event_clock) {
             self.keys = DtmfSender::new(media.telephone_event_clock);
@@ -190,14 +198,21 @@ impl Leg {
         self.media = Some(media);
     }
 
-    /// Allocates what its codec needs, so that nothing is allocated later.
-    fn make_room(&mut self) {
+    /// Allocates what hearing its codec needs, with the first packet, so that nothing is allocated
+    /// later. A call that is never heard costs none of it.
+    pub(crate) fn make_room_to_hear(&mut self) {
         let packet = self.codec.samples_in(60);
         let (fresh, passed) = if self.codec.is_opus() { (0, PASSED) } else { (packet * 2, 0) };
         self.fresh = Vec::with_capacity(fresh);
         self.passed = Vec::with_capacity(passed);
         self.voice = VecDeque::with_capacity(PLAYOUT + packet);
-        self.out = VecDeque::with_capacity(packet + FRAME);
+        self.concealer = Some(Box::new(Concealer::new(self.codec.rate())));
+    }
+
+    /// The same for what is said to it.
+    pub(crate) fn make_room_to_say(&mut self) {
+        let packet = self.media.as_ref().map_or(20, |m| m.ptime.as_millis() as usize).clamp(10, 60);
+        self.out = VecDeque::with_capacity(self.codec.samples_in(packet) + self.codec.samples_in(20));
     }
 
     /// Whether the room's Opus can go to it as it is.
@@ -267,9 +282,10 @@ impl Leg {
 
     /// Some of its audio has gone on.
     pub(crate) fn took(&mut self, way: Way, spent: Duration) {
+        let latency = self.latency.get_or_insert_default();
         match way {
-            Way::Up => self.audio_up.record(spent),
-            Way::Down => self.audio_down.record(spent),
+            Way::Up => latency.up.record(spent),
+            Way::Down => latency.down.record(spent),
         }
     }
 
@@ -279,8 +295,8 @@ impl Leg {
             return;
         }
         self.next_latency = now + stages::REPORT_EVERY;
-        if self.audio_up.count() + self.audio_down.count() > 0 {
-            let (up, down) = (self.audio_up.summary(), self.audio_down.summary());
+        if let Some(latency) = &self.latency {
+            let (up, down) = (latency.up.summary(), latency.down.summary());
             facts.push(MediaFact::Latency { leg: self.key.clone(), up, down });
         }
     }
@@ -289,8 +305,10 @@ impl Leg {
     pub(crate) fn close(mut self) -> MediaFact {
         self.stats.lost = self.reception.lost();
         self.stats.jitter_us = (self.reception.jitter() * 1_000_000.0 / f64::from(self.codec.clock())) as u64;
-        self.stats.audio_up = self.audio_up.summary();
-        self.stats.audio_down = self.audio_down.summary();
+        if let Some(latency) = &self.latency {
+            self.stats.audio_up = latency.up.summary();
+            self.stats.audio_down = latency.down.summary();
+        }
         MediaFact::Closed { leg: self.key, stats: self.stats }
     }
 }

@@ -115,6 +115,9 @@ impl Leg {
         if self.remote_ssrc != packet.ssrc {
             self.remote_ssrc = packet.ssrc;
             self.expected = None;
+            // Its numbers begin anywhere; ours never go back.
+            let anew = |newest: u64| (newest >> 16).saturating_add(2) << 16 | u64::from(packet.sequence);
+            self.extended = self.extended.map(anew);
         }
         if let Some(started) = &mut self.started {
             started.alive_at = now;
@@ -154,6 +157,9 @@ impl Leg {
             // Its place has been filled already.
             return None;
         }
+        if self.concealer.is_none() {
+            self.make_room_to_hear();
+        }
         self.pass_on(sequence, timestamp, marker, payload);
         let mut pcm = [0; PACKET_SAMPLES];
         let samples = if self.is_decoded() { self.codec.decode(payload, &mut pcm) } else { 0 };
@@ -168,7 +174,9 @@ impl Leg {
         if missing <= CONCEAL {
             let mut made_up = [0; PACKET_SAMPLES];
             for _ in 0..missing {
-                self.concealer.conceal(&mut made_up[..samples]);
+                if let Some(concealer) = &mut self.concealer {
+                    concealer.conceal(&mut made_up[..samples]);
+                }
                 self.heard(&made_up[..samples]);
                 absent = absent.saturating_sub(ticks);
             }
@@ -177,7 +185,9 @@ impl Leg {
         if absent < 60 * self.codec.clock() {
             self.gap += self.codec.samples(absent);
         }
-        self.concealer.received(&mut pcm[..samples]);
+        if let Some(concealer) = &mut self.concealer {
+            concealer.received(&mut pcm[..samples]);
+        }
         self.heard(&pcm[..samples]);
         self.detector.as_mut()?.push(&pcm[..samples])
     }

@@ -44,10 +44,14 @@ impl Leg {
             return;
         }
         let Some(media) = self.media.as_ref().filter(|m| m.flowing.send) else { return };
+        let event_type = media.telephone_event;
         let samples = self.codec.samples_in(usize::try_from(media.ptime.as_millis()).unwrap_or(20).clamp(10, 60));
         let payload_type = media.payload_type;
+        if self.out.capacity() == 0 {
+            self.make_room_to_say();
+        }
         // Without an event type digits cannot be sent this way, and none are queued.
-        let key = match media.telephone_event {
+        let key = match event_type {
             Some(event_type) => (event_type, self.keys.tick(self.timestamp)),
             None => (0, DtmfTick::Idle),
         };

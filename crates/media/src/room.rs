@@ -32,9 +32,9 @@ pub(crate) struct Room {
 impl Room {
     pub(crate) fn new() -> Self {
         Self {
-            legs: Vec::new(),
+            legs: Vec::with_capacity(1),
             builtins: HashMap::new(),
-            tracks: Slab::new(),
+            tracks: Slab::with_capacity(1),
             by_sid: HashMap::new(),
             peers: 0,
             rate: 8_000,

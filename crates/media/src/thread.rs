@@ -134,9 +134,9 @@ pub(crate) struct Thread {
     index: usize,
     pub(crate) stages: Stages,
     poll: Poll,
-    pub(crate) legs: Slab<Leg>,
+    pub(crate) legs: Slab<Box<Leg>>,
     leg_index: HashMap<LegKey, usize>,
-    pub(crate) rooms: HashMap<RoomSid, Room>,
+    pub(crate) rooms: HashMap<RoomSid, Box<Room>>,
     pub(crate) peers: Slab<Peer>,
     pub(crate) peer_index: HashMap<PeerKey, usize>,
     pub(crate) by_ufrag: HashMap<String, usize>,
@@ -288,7 +288,7 @@ impl Thread {
     }
 
     fn leg(&mut self, key: &LegKey) -> Option<&mut Leg> {
-        self.legs.get_mut(*self.leg_index.get(key)?)
+        self.legs.get_mut(*self.leg_index.get(key)?).map(|leg| &mut **leg)
     }
 
     pub(crate) fn leg_index(&self, key: &LegKey) -> Option<usize> {
@@ -300,11 +300,11 @@ impl Thread {
         if !self.rooms.contains_key(sid) {
             self.wheel.add(sid.clone(), now);
         }
-        self.rooms.entry(sid.clone()).or_insert_with(Room::new)
+        self.rooms.entry(sid.clone()).or_insert_with(|| Box::new(Room::new()))
     }
 
     pub(crate) fn forget_if_empty(&mut self, sid: &RoomSid) {
-        if self.rooms.get(sid).is_some_and(Room::is_empty) {
+        if self.rooms.get(sid).is_some_and(|room| room.is_empty()) {
             self.rooms.remove(sid);
             self.wheel.remove(sid);
         }
@@ -312,7 +312,7 @@ impl Thread {
 
     fn open(&mut self, key: LegKey, room: RoomSid, local: IpAddr, now: Time) {
         let opened = self.ports.open(local).and_then(|sockets| {
-            let mut leg = Leg::new(key.clone(), room.clone(), sockets, now);
+            let mut leg = Box::new(Leg::new(key.clone(), room.clone(), sockets, now));
             let rtp = leg.local().ok_or("the RTP socket has no address")?;
             let entry = self.legs.vacant_entry();
             let index = entry.key();
@@ -338,7 +338,8 @@ impl Thread {
     /// Lets the room mix as wide as its best phone hears.
     fn set_rate(&mut self, sid: &RoomSid) {
         let Some(room) = self.rooms.get_mut(sid) else { return };
-        let widest = room.legs.iter().filter_map(|leg| self.legs.get(*leg)).map(Leg::rate).max().unwrap_or(8_000);
+        let widest =
+            room.legs.iter().filter_map(|leg| self.legs.get(*leg)).map(|leg| leg.rate()).max().unwrap_or(8_000);
         if room.rate != widest {
             room.rate = widest;
             for member in room.builtins.values_mut() {

@@ -11,7 +11,8 @@ pub(crate) struct Room {
     pub(crate) name: String,
     pub(crate) settings: RoomSettings,
     pub(crate) created_at: Time,
-    pub(crate) members: BTreeMap<String, ParticipantInfo>,
+    /// Boxed: a node of the map has room for eleven, and most rooms hold two.
+    pub(crate) members: BTreeMap<String, Box<ParticipantInfo>>,
     /// Since when nobody counts as present; `None` while somebody does.
     pub(crate) empty: Option<Empty>,
 }
@@ -85,7 +86,7 @@ impl Room {
     }
 
     pub(crate) fn member(&mut self, identity: &str) -> Result<&mut ParticipantInfo, Error> {
-        self.members.get_mut(identity).ok_or(Error::NoSuchParticipant)
+        self.members.get_mut(identity).map(|member| &mut **member).ok_or(Error::NoSuchParticipant)
     }
 }
 
@@ -93,17 +94,19 @@ impl Room {
 pub(crate) fn patch(member: &mut ParticipantInfo, patch: &ParticipantPatch) -> Result<Vec<String>, Error> {
     check_length("name", &patch.name)?;
     check_metadata(&patch.metadata)?;
-    let mut attributes = member.attributes.clone();
     let mut changed = Vec::new();
-    for (key, value) in &patch.attributes {
-        let before =
-            if value.is_empty() { attributes.remove(key) } else { attributes.insert(key.clone(), value.clone()) };
-        if before.as_deref().unwrap_or_default() != value {
-            changed.push(key.clone());
+    if !patch.attributes.is_empty() {
+        let mut attributes = member.attributes.clone();
+        for (key, value) in &patch.attributes {
+            let before =
+                if value.is_empty() { attributes.remove(key) } else { attributes.insert(key.clone(), value.clone()) };
+            if before.as_deref().unwrap_or_default() != value {
+                changed.push(key.clone());
+            }
         }
+        check_attributes(&attributes)?;
+        member.attributes = attributes;
     }
-    check_attributes(&attributes)?;
-    member.attributes = attributes;
     if !patch.name.is_empty() {
         member.name.clone_from(&patch.name);
     }

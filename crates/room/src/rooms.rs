@@ -173,7 +173,7 @@ impl Rooms {
         join.attributes.retain(|_, value| !value.is_empty());
         let participant = room::newcomer(join, ParticipantSid::random(&mut self.random), now);
         let room = self.get_mut(name)?;
-        room.members.insert(participant.identity.clone(), participant.clone());
+        room.members.insert(participant.identity.clone(), Box::new(participant.clone()));
         room.note_presence(now);
         let info = room.info();
         self.participants += 1;
@@ -209,7 +209,7 @@ impl Rooms {
         out: &mut Vec<Event>,
     ) -> Result<ParticipantInfo, Error> {
         let room = self.get_mut(name)?;
-        let mut participant = room.members.remove(identity).ok_or(Error::NoSuchParticipant)?;
+        let mut participant = *room.members.remove(identity).ok_or(Error::NoSuchParticipant)?;
         let was_active = participant.state == State::Active;
         participant.state = State::Disconnected;
         participant.disconnect_reason = Some(reason);
@@ -223,7 +223,7 @@ impl Rooms {
 
     /// The participants of a room; none if there is no such room.
     pub fn participants(&self, name: &str) -> Vec<ParticipantInfo> {
-        self.rooms.get(name).map(|r| r.members.values().cloned().collect()).unwrap_or_default()
+        self.rooms.get(name).map(|r| r.members.values().map(|member| (**member).clone()).collect()).unwrap_or_default()
     }
 
     /// One participant.
@@ -232,7 +232,7 @@ impl Rooms {
     /// There is no such room or participant.
     pub fn participant(&self, name: &str, identity: &str) -> Result<ParticipantInfo, Error> {
         let room = self.rooms.get(name).ok_or(Error::NoSuchParticipant)?;
-        room.members.get(identity).cloned().ok_or(Error::NoSuchParticipant)
+        room.members.get(identity).map(|member| (**member).clone()).ok_or(Error::NoSuchParticipant)
     }
 
     /// Changes name, metadata, attributes or permission (`UpdateParticipant`).

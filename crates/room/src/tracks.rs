@@ -41,6 +41,8 @@ impl Rooms {
     ) -> Result<TrackInfo, Error> {
         let room = self.get_mut(name)?;
         let member = room.member(identity)?;
+        // Most publish one track.
+        member.tracks.reserve_exact(1);
         member.tracks.push(track.clone());
         member.is_publisher = true;
         member.version = member.version.wrapping_add(1);

@@ -34,14 +34,14 @@ enum Leg {
 impl Ringing {
     /// 180 first: nothing the room or the media threads do can delay it.
     pub(crate) fn begin(facts: &mut Facts, now: Time, effects: &mut Vec<Effect>) -> Result<Phase, Unusable> {
-        let negotiation = Negotiation::begin(&facts.setup)?;
+        let negotiation = Negotiation::begin(&mut facts.setup)?;
         facts.record.ringing_at_ms = Some(now.unix_millis());
         effects.push(Effect::Sip(SipCommand::Ring));
         effects.push(Effect::Room(RoomCommand::Join {
             room: facts.setup.room_name.clone(),
             identity: facts.setup.identity.clone(),
-            name: facts.setup.name.clone(),
-            metadata: facts.setup.metadata.clone(),
+            name: std::mem::take(&mut facts.setup.name),
+            metadata: std::mem::take(&mut facts.setup.metadata),
             attributes: facts.attribute_values(),
         }));
         let deadline = now + facts.setup.ringing_timeout;

@@ -3,6 +3,7 @@
 use super::*;
 use crate::{
     downlink::{Downlink, Jitter},
+    out_stream::OutStream,
     stages::Stages,
     uplink::{Frame, Quality, Uplink},
 };
@@ -295,6 +296,26 @@ fn a_telephone_that_is_no_longer_mixed_is_passed_on_whole_when_its_numbers_wrap(
         passed += call.leg.passed.drain(..).count() as u64;
     }
     assert_eq!(passed, 66_000);
+}
+
+#[test]
+fn a_telephone_that_begins_anew_with_lower_numbers_is_passed_on_whole() {
+    let mut call = Call::new(Codec::Opus, false);
+    let first = call.packet(0);
+    let mut out = OutStream::default();
+    let mut last = 0;
+    for (ssrc, begin) in [(1_u32, 40_000_u16), (2, 30_000), (1, 29_990), (3, 65_000)] {
+        for n in 0..1_000_u16 {
+            let mut packet = first.clone();
+            packet[2..4].copy_from_slice(&begin.wrapping_add(n).to_be_bytes());
+            packet[8..12].copy_from_slice(&ssrc.to_be_bytes());
+            call.leg.packet(&mut packet, call.source, at(n.into()), &mut call.facts, &mut call.stages);
+            let passed = call.leg.passed.pop().unwrap();
+            let (number, _) = out.number(1, passed.sequence, passed.timestamp, 960).unwrap();
+            assert!(last == 0 || number == last + 1, "{number} after {last}");
+            last = number;
+        }
+    }
 }
 
 #[test]

@@ -135,7 +135,7 @@ impl Stack {
         });
         let seed = self.invites.get_mut(&invite.0).and_then(|held| held.seed.take());
         if let Some(seed) = seed {
-            self.dialogs.entry(dialog.clone()).or_insert(seed.tagged(tag));
+            self.dialogs.entry(dialog.clone()).or_insert_with(|| Box::new(seed.tagged(tag)));
         }
         if let Some(entry) = self.dialogs.get_mut(&dialog) {
             entry.unacknowledged = Some(invite.0);
@@ -265,7 +265,7 @@ impl Stack {
             _ => return self.answer_at_once(message, *flow, 481, "Call/Transaction Does Not Exist", &[], now, out),
         };
         self.answer_at_once(message, *flow, 200, "OK", &[], now, out);
-        if self.invites.get(&target).is_some_and(Invite::is_pending) {
+        if self.invites.get(&target).is_some_and(|i| i.is_pending()) {
             let tag = self.stateless_tag(message);
             self.reject(&InviteId(target), &tag, 487, "Request Terminated", &[], now, out);
             out.push(Action::Event(Event::Cancelled { invite: InviteId(target) }));

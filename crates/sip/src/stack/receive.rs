@@ -124,7 +124,7 @@ impl Stack {
 
     pub(crate) fn open_invite(&mut self, id: u64, message: &Message, flow: Flow, dialog: Option<DialogId>, now: Time) {
         self.by_key.insert(server_key(message, "INVITE"), Slot::Invite(id));
-        self.invites.insert(id, Invite::new(message, flow, dialog));
+        self.invites.insert(id, Box::new(Invite::new(message, flow, dialog)));
         self.timers.set(Timer::Trying(id), now + self.config.trying_after);
     }
 

@@ -97,10 +97,10 @@ pub struct Stack {
     pub(crate) random: Random,
     secret: [u8; 32],
     pub(crate) next: u64,
-    pub(crate) invites: HashMap<u64, Invite>,
+    pub(crate) invites: HashMap<u64, Box<Invite>>,
     pub(crate) served: HashMap<u64, Served>,
     pub(crate) clients: HashMap<u64, Client>,
-    pub(crate) dialogs: HashMap<DialogId, Dialog>,
+    pub(crate) dialogs: HashMap<DialogId, Box<Dialog>>,
     /// Server transactions by branch, sent-by host and method (RFC 3261 §17.2.3).
     pub(crate) by_key: HashMap<String, Slot>,
     /// Client transactions by branch and method.

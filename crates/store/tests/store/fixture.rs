@@ -12,7 +12,7 @@ use std::{
 };
 use trunkline_call::{
     media::LegStats,
-    record::{CallRecord, CallStatus, Ending, LadderEntry},
+    record::{CallRecord, CallStatus, Ending, Explanation, LadderEntry},
 };
 use trunkline_store::{Loaded, Store, StoreOptions, Write};
 use trunkline_types::EndReason;
@@ -100,7 +100,7 @@ pub fn call(id: &str, created_at_ms: i64) -> CallRecord {
         attributes: BTreeMap::from([("sip.callID".into(), id.into())]),
         invite_headers: vec![("X-One".into(), "1\u{e9}".into())],
         receipts: Vec::new(),
-        explanation: serde_json::json!({ "rule": "SDR_1" }),
+        explanation: Explanation::of(&serde_json::json!({ "rule": "SDR_1" })),
         codec: None,
         media: LegStats::default(),
     }
