@@ -1,6 +1,6 @@
 //! One WebRTC connection: its SDP, its ICE and DTLS, what it sends and receives.
 
-use crate::{batch::Outbound, out_stream::OutStream};
+use crate::{batch::Outbound, candidates::Candidates, out_stream::OutStream, peers::Arrived};
 use bytes::Bytes;
 use mio::net::UdpSocket;
 use std::{
@@ -10,12 +10,12 @@ use std::{
     time::{Duration, Instant},
 };
 use str0m::{
-    Candidate, Event, IceConnectionState, Input, Output, Rtc, RtcConfig, RtcError,
+    Event, IceConnectionState, Input, Output, Rtc, RtcConfig, RtcError,
     change::{SdpAnswer, SdpOffer, SdpPendingOffer},
     channel::{ChannelConfig, ChannelData, ChannelId, Reliability},
     config::{CryptoProvider, DtlsCert},
     media::{Direction, KeyframeRequestKind, MediaKind, Mid, Pt, Rid},
-    net::{Protocol, Receive},
+    net::{Protocol, Receive, Transmit},
     rtp::{ExtensionValues, RtpPacket, RtpWrite, SeqNo, Ssrc},
 };
 use trunkline_call::media::peer::{Offered, PeerFact, PeerKey, PeerMedia};
@@ -103,6 +103,8 @@ pub(crate) struct Outbox {
     pub(crate) packets: Vec<(RoomSid, usize, RtpPacket)>,
     /// Sections whose receiver wants a key frame: connection and section.
     pub(crate) keyframes: Vec<(usize, Mid)>,
+    /// Packets for the streams of clients, and the connections they are of.
+    pub(crate) framed: Vec<(usize, Transmit)>,
 }
 
 /// See the module.
@@ -133,14 +135,9 @@ pub(crate) struct Peer {
 }
 
 impl Peer {
-    pub(crate) fn new(key: PeerKey, room: RoomSid, stack: &Stack, candidates: &[SocketAddr], now: Instant) -> Self {
+    pub(crate) fn new(key: PeerKey, room: RoomSid, stack: &Stack, candidates: &Candidates, now: Instant) -> Self {
         let mut rtc = stack.rtc(now);
-        for address in candidates {
-            match Candidate::host(*address, "udp") {
-                Ok(candidate) => drop(rtc.add_local_candidate(candidate)),
-                Err(why) => tracing::warn!(%address, %why, "not a candidate"),
-            }
-        }
+        candidates.tell(&mut rtc);
         Self {
             key,
             room,
@@ -314,14 +311,19 @@ impl Peer {
         }
     }
 
-    /// A datagram came for it.
-    pub(crate) fn receive(&mut self, datagram: &[u8], from: SocketAddr, to: SocketAddr, now: Instant) {
+    /// A datagram came for it; returns whether it was meant for it. A stranger's is if its key
+    /// (RFC 8489 §14.5) is that of this connection, and is dropped unless it is.
+    pub(crate) fn receive(&mut self, arrived: &Arrived<'_>, to: SocketAddr, now: Instant) -> bool {
         // What does not parse is dropped here; what parses but does not decrypt, inside.
-        if let Ok(receive) = Receive::new(Protocol::Udp, from, to, datagram)
-            && let Err(why) = self.rtc.handle_input(Input::Receive(now, receive))
-        {
+        let Ok(receive) = Receive::new(arrived.protocol, arrived.from, to, arrived.datagram) else { return false };
+        let input = Input::Receive(now, receive);
+        if arrived.is_stranger && !self.rtc.accepts(&input) {
+            return false;
+        }
+        if let Err(why) = self.rtc.handle_input(input) {
             tracing::debug!(participant = %self.key.participant, %why, "a datagram was refused");
         }
+        true
     }
 
     /// Time has passed.
@@ -349,6 +351,7 @@ impl Peer {
                     self.due = Some(at);
                     return Ok(());
                 }
+                Output::Transmit(send) if send.proto == Protocol::Tcp => out.framed.push((index, send)),
                 Output::Transmit(send) => outbound.push(send, socket),
                 Output::Event(event) => self.event(index, event, out),
             }

@@ -15,7 +15,10 @@ use std::{
     net::SocketAddr,
     panic::{AssertUnwindSafe, catch_unwind},
 };
-use str0m::rtp::{ExtensionValues, RtpPacket};
+use str0m::{
+    net::Protocol,
+    rtp::{ExtensionValues, RtpPacket},
+};
 use trunkline_call::media::{
     MediaFact,
     peer::{PeerFact, PeerKey, PeerMedia, PeerPlan, Side, TrackOrigin},
@@ -27,6 +30,15 @@ use trunkline_types::{ParticipantSid, RoomSid, Time, TrackSid};
 const OPUS_PAUSE: usize = 8;
 /// How loud speech is said to be that nobody has decoded.
 const OPUS_LEVEL: f32 = 0.1;
+
+/// What came for a connection.
+pub(crate) struct Arrived<'a> {
+    pub(crate) datagram: &'a [u8],
+    pub(crate) from: SocketAddr,
+    pub(crate) protocol: Protocol,
+    /// Nothing good has come from this address yet.
+    pub(crate) is_stranger: bool,
+}
 
 impl Thread {
     pub(crate) fn peer_plan(&mut self, plan: PeerPlan, now: Time) {
@@ -121,6 +133,7 @@ impl Thread {
         let Some(peer) = self.peers.get(index) else { return };
         for ufrag in &peer.ufrags {
             self.by_ufrag.insert(ufrag.clone(), index);
+            self.names.note(ufrag, self.index);
         }
     }
 
@@ -249,6 +262,8 @@ impl Thread {
         let Some(peer) = self.peers.try_remove(index) else { return };
         self.peer_index.remove(&peer.key);
         self.by_ufrag.retain(|_, held| *held != index);
+        self.names.forget(&peer.ufrags);
+        self.close_streams(index);
         self.addresses.forget(index);
         self.due.retain(|Reverse((_, held))| *held != index);
         if let Some(room) = self.rooms.get_mut(&peer.room) {
@@ -293,7 +308,7 @@ impl Thread {
         more
     }
 
-    fn datagram(&mut self, datagram: &[u8], from: SocketAddr, now: Time) {
+    pub(crate) fn datagram(&mut self, datagram: &[u8], from: SocketAddr, now: Time) {
         let known = self.addresses.get(from);
         let index = match known {
             Some(index) => index,
@@ -310,19 +325,28 @@ impl Thread {
             Some(named) => *named,
             None => index,
         };
-        let instant = self.instant(now);
-        let same_family = |c: &&SocketAddr| c.is_ipv4() == from.is_ipv4();
-        let Some(to) = self.candidates.iter().find(same_family).copied() else { return };
-        let Some(peer) = self.peers.get_mut(index) else { return };
-        if known != Some(index) {
+        // Who only claims to be a client must not take its place.
+        let is_stranger = known != Some(index);
+        let arrived = Arrived { datagram, from, protocol: Protocol::Udp, is_stranger };
+        if self.take_in(index, arrived, now) && is_stranger && self.peers.contains(index) {
             self.addresses.note(from, index);
         }
+    }
+
+    /// Gives a connection what came for it; returns whether that was meant for it.
+    pub(crate) fn take_in(&mut self, index: usize, arrived: Arrived<'_>, now: Time) -> bool {
+        let instant = self.instant(now);
+        let Some(to) = self.candidates.facing(arrived.from, arrived.protocol) else { return false };
+        let Some(peer) = self.peers.get_mut(index) else { return false };
         let before = self.stages.enter(Stage::RtcIn);
-        match catch_unwind(AssertUnwindSafe(|| peer.receive(datagram, from, to, instant))) {
-            Ok(()) => self.drive(index, now),
+        let taken = catch_unwind(AssertUnwindSafe(|| peer.receive(&arrived, to, instant)));
+        match taken {
+            Ok(true) => self.drive(index, now),
+            Ok(false) => {}
             Err(_) => self.peer_fault(index),
         }
         self.stages.enter(before);
+        taken.unwrap_or(false)
     }
 
     /// Wakes the connections whose time has come.

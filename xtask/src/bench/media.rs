@@ -163,7 +163,7 @@ impl Bench<'_> {
         let many = *counts.last().unwrap_or(&50);
         let conversation = Pairs { talk_percent: 40, ..self.pairs(many) };
         good &= is_good(&self.line(conversation, &json!({}), "")?.report);
-        let complexity = json!({ "rtc": { "udp_port": 0, "complexity": 9 } });
+        let complexity = json!({ "rtc": { "udp_port": 0, "tcp_port": 0, "complexity": 9 } });
         let slow = self.line(self.pairs(50), &complexity, "  (libopus complexity 9)")?;
         good &= is_good(&slow.report);
         if let (Some(few), Some(most)) = (costs.first(), costs.last()) {

@@ -35,6 +35,9 @@ pub(crate) struct Room {
     /// Sends what seems to be silence, too; a long tone does
     #[arg(long)]
     no_dtx: bool,
+    /// Sends and receives audio over TCP
+    #[arg(long)]
+    tcp: bool,
     /// Says nothing
     #[arg(long)]
     mute: bool,
@@ -100,6 +103,7 @@ impl Room {
                 offset: u64::from(n) * 97,
                 rush: Rush { packets: self.rush, per_second: self.packets_per_second },
                 echo: self.echo,
+                tcp: self.tcp,
                 ear: if n == 0 && self.record.is_some() { Ear::Records(tape.clone()) } else { Ear::Counts },
                 ..Join::default()
             };

@@ -50,13 +50,16 @@ impl Driven {
             ports: Arc::new(Ports::new(0..=0)),
             rtc: "127.0.0.1:0".parse().unwrap(),
             advertise: Vec::new(),
+            tcp: Vec::new(),
+            force_tcp: false,
+            names: Names::default(),
             stack: Stack::new(),
             quality: Quality::default(),
             jitter: Jitter::default(),
             clock: Arc::new(move || Time::new(read.load(Ordering::Relaxed), 0)),
             sink: Arc::new(|_| {}),
         };
-        let (thread, ..) = Thread::new(&parts).unwrap();
+        let (thread, ..) = Thread::new(&parts, sync_channel(1).1).unwrap();
         let leg = LegKey { call: "SCL_latency".into(), leg: LegId(1) };
         let phone = StdUdpSocket::bind("127.0.0.1:0").unwrap();
         let address = phone.local_addr().unwrap();

@@ -19,7 +19,7 @@ use str0m::{
     change::{SdpAnswer, SdpPendingOffer},
     channel::{ChannelConfig, Reliability},
     media::{Direction, MediaKind, Mid, Pt},
-    net::{Protocol, Receive},
+    net::{Protocol, Receive, TcpType},
     rtp::{RtpPacket, RtpWrite, SeqNo},
 };
 use tokio::{
@@ -58,9 +58,13 @@ pub(crate) struct Offered {
 }
 
 /// Offers sections for others, data channels, and one for its own voice if it has one.
-pub(crate) fn connection(local: SocketAddr, publishes: bool) -> Result<Offered, Error> {
+pub(crate) fn connection(local: SocketAddr, protocol: Protocol, publishes: bool) -> Result<Offered, Error> {
     let mut rtc = RtcConfig::new().set_rtp_mode(true).clear_codecs().enable_opus(true, false).build(now());
-    rtc.add_local_candidate(Candidate::host(local, "udp").map_err(|why| webrtc(&why))?);
+    let candidate = match protocol {
+        Protocol::Tcp => Candidate::builder().tcp().host(local).tcptype(TcpType::Active).build(),
+        _ => Candidate::host(local, Protocol::Udp),
+    };
+    rtc.add_local_candidate(candidate.map_err(|why| webrtc(&why))?);
     let mut changes = rtc.sdp_api();
     for _ in 0..SECTIONS {
         changes.add_media(MediaKind::Audio, Direction::RecvOnly, None, None, None);
@@ -191,6 +195,7 @@ impl Client {
             Message::Answer(answer) => {
                 let Some(pending) = self.pending.take() else { return Ok(()) };
                 self.wideband |= answer.sdp.contains(WIDEBAND);
+                self.socket.connect(&answer.sdp).await?;
                 let answer = SdpAnswer::from_sdp_string(&answer.sdp).map_err(|why| webrtc(&why))?;
                 self.rtc.sdp_api().accept_answer(pending, answer).map_err(|why| webrtc(&why))?;
             }
@@ -233,7 +238,7 @@ impl Client {
     }
 
     fn datagram(&mut self, datagram: &[u8], from: SocketAddr) -> Result<(), Error> {
-        if let Ok(receive) = Receive::new(Protocol::Udp, from, self.local, datagram) {
+        if let Ok(receive) = Receive::new(self.socket.protocol(), from, self.local, datagram) {
             // What does not decrypt is dropped.
             let _ = self.rtc.handle_input(Input::Receive(now(), receive));
             // The stack holds one packet: another before it is taken out would replace it.

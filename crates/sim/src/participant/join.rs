@@ -36,6 +36,8 @@ pub struct Join {
     pub rush: Rush,
     /// Whether it sends back every Opus packet as it is, instead of a speech.
     pub echo: bool,
+    /// Whether its audio goes over TCP.
+    pub tcp: bool,
     /// How it listens.
     pub ear: Ear,
 }
@@ -112,18 +114,17 @@ pub async fn join(join: Join) -> Result<Participant, Error> {
     let probe = UdpSocket::bind("0.0.0.0:0").await?;
     probe.connect(&remote).await?;
     let ip = probe.local_addr()?.ip();
-    let socket = UdpSocket::bind(SocketAddr::new(ip, 0)).await?;
-    let local = socket.local_addr()?;
+    let (socket, local) = Socket::bind(SocketAddr::new(ip, 0), join.tcp).await?;
 
     let publishes = join.echo || join.speech.is_some();
-    let mut offered = connection(local, publishes)?;
+    let mut offered = connection(local, socket.protocol(), publishes)?;
     let offer = std::mem::take(&mut offered.sdp);
     let signal = Signal::open(&join.url, &join.token, offer, publishes).await?;
     let stats = Arc::new(Stats::default());
     let stop = Arc::new(Notify::new());
     let (told, progress) = watch::channel(Progress::Joining);
     let listening = Listening::new(join.ear.clone());
-    let client = Client::new(join, offered, signal, Socket::Awake(socket), local, stats.clone(), listening);
+    let client = Client::new(join, offered, signal, socket, local, stats.clone(), listening);
     let (stopped, seen) = (stop.clone(), stats.clone());
     tokio::spawn(async move {
         if let Err(why) = client.live(&stopped, &told).await {
