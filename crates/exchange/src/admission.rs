@@ -17,7 +17,7 @@ use trunkline_sip::{
     InviteId, Message, Verdict,
     flow::{Flow, Received},
 };
-use trunkline_types::{CallId, Time, TrunkId};
+use trunkline_types::{CallId, Time, TrunkId, VoiceCodec};
 
 impl Exchange {
     /// Decides about an INVITE outside any dialog. Strangers are answered without state.
@@ -101,7 +101,7 @@ impl Exchange {
         outputs: &mut Vec<Output>,
     ) {
         let id = CallId::random(&mut self.random);
-        let settings = room_settings(dispatch.rule.room_config.as_ref());
+        let settings = room_settings(dispatch.rule.room_config.as_ref(), dispatch.options.audio_codec);
         let setup = self.setup(id.clone(), message, flow, dispatch, explanation);
         let mut effects = Vec::new();
         let Some(call) = Call::arrive(setup, now, &mut effects) else {
@@ -188,9 +188,10 @@ impl Exchange {
     }
 }
 
-fn room_settings(config: Option<&RoomConfig>) -> RoomSettings {
-    let Some(config) = config else { return RoomSettings::default() };
+fn room_settings(config: Option<&RoomConfig>, voice_codec: Option<VoiceCodec>) -> RoomSettings {
+    let Some(config) = config else { return RoomSettings { voice_codec, ..RoomSettings::default() } };
     RoomSettings {
+        voice_codec,
         empty_timeout: config.empty_timeout,
         departure_timeout: config.departure_timeout,
         max_participants: config.max_participants,

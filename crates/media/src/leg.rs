@@ -19,7 +19,7 @@ use trunkline_rtp::{
     srtp::{Session, Suite},
 };
 use trunkline_sdp::Crypto;
-use trunkline_types::{Histogram, RoomSid, Time};
+use trunkline_types::{Histogram, RoomSid, Time, VoiceCodec};
 
 /// What is kept of the caller's voice before it is mixed: five frames of 20 ms at 16 kHz.
 pub(crate) const PLAYOUT: usize = FRAME * 5;
@@ -27,7 +27,7 @@ pub(crate) const PLAYOUT: usize = FRAME * 5;
 pub(crate) const REPORT_EVERY: Duration = Duration::from_secs(5);
 /// How loud the line is when nobody speaks, in −dBov (RFC 3389 §3).
 const COMFORT: u8 = 70;
-/// Packets of Opus that wait to be passed on.
+/// Packets that wait to be passed on.
 const PASSED: usize = 8;
 
 /// See the module.
@@ -40,6 +40,8 @@ pub(crate) struct Leg {
     pub(crate) rtcp: UdpSocket,
     pub(crate) media: Option<LegMedia>,
     pub(crate) codec: LegCodec,
+    /// What its room speaks over WebRTC.
+    room_codec: VoiceCodec,
     pub(crate) concealer: Concealer,
     pub(crate) lock: SourceLock,
     pub(crate) reception: Reception,
@@ -52,7 +54,7 @@ pub(crate) struct Leg {
     pub(crate) gap: u32,
     /// The caller's voice as it came since it was last taken, for those who hear it over WebRTC.
     pub(crate) fresh: Vec<i16>,
-    /// Opus of the caller as it came since it was last taken, for the same.
+    /// Packets of the caller in the room's codec as they came since it was last taken, for the same.
     pub(crate) passed: Vec<Frame>,
     /// The highest sequence number passed on, with the rollovers.
     pub(crate) extended: Option<u64>,
@@ -127,6 +129,7 @@ impl Leg {
             rtcp: UdpSocket::from_std(sockets.1),
             media: None,
             codec: LegCodec::Ulaw,
+            room_codec: VoiceCodec::Opus,
             concealer: Concealer::new(8_000),
             lock: SourceLock::default(),
             reception: Reception::default(),
@@ -193,16 +196,24 @@ impl Leg {
     /// Allocates what its codec needs, so that nothing is allocated later.
     fn make_room(&mut self) {
         let packet = self.codec.samples_in(60);
-        let (fresh, passed) = if self.codec.is_opus() { (0, PASSED) } else { (packet * 2, 0) };
+        let (fresh, passed) = if self.takes_packets() { (0, PASSED) } else { (packet * 2, 0) };
         self.fresh = Vec::with_capacity(fresh);
         self.passed = Vec::with_capacity(passed);
         self.voice = VecDeque::with_capacity(PLAYOUT + packet);
         self.out = VecDeque::with_capacity(packet + FRAME);
     }
 
-    /// Whether the room's Opus can go to it as it is.
-    pub(crate) fn takes_opus(&self) -> bool {
-        self.codec.is_opus()
+    /// Whether the room's packets can go to it as they are, and its own to the room.
+    pub(crate) fn takes_packets(&self) -> bool {
+        self.codec.is(self.room_codec)
+    }
+
+    /// What the room speaks over WebRTC from now on.
+    pub(crate) fn room_codec(&mut self, codec: VoiceCodec) {
+        if self.room_codec != codec {
+            self.room_codec = codec;
+            self.make_room();
+        }
     }
 
     /// Samples per second of its codec.

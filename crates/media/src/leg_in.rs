@@ -182,14 +182,14 @@ impl Leg {
         self.detector.as_mut()?.push(&pcm[..samples])
     }
 
-    /// Whether its voice is needed as PCM. Opus is not where it is only passed on.
+    /// Whether its voice is needed as PCM. What is only passed on is not.
     fn is_decoded(&self) -> bool {
-        self.mixed || !self.codec.is_opus()
+        self.mixed || !self.takes_packets() || self.detector.is_some()
     }
 
-    /// Keeps a packet of Opus as it came, for those who hear it over WebRTC.
+    /// Keeps a packet in the room's codec as it came, for those who hear it over WebRTC.
     fn pass_on(&mut self, sequence: u16, timestamp: u32, marker: bool, payload: &[u8]) {
-        if !self.codec.is_opus() || self.passed.len() == self.passed.capacity() {
+        if !self.takes_packets() || self.passed.len() == self.passed.capacity() {
             return;
         }
         let newest = self.extended.unwrap_or(u64::from(sequence) + (1 << 16));
@@ -200,8 +200,8 @@ impl Leg {
     }
 
     fn heard(&mut self, pcm: &[i16]) {
-        // Opus goes on as it came.
-        if !self.codec.is_opus() && self.fresh.len() + pcm.len() <= self.fresh.capacity() {
+        // What the room speaks too goes on as it came.
+        if !self.takes_packets() && self.fresh.len() + pcm.len() <= self.fresh.capacity() {
             self.fresh.extend_from_slice(pcm);
         }
         // A far end faster than its clock is cut back to the freshest audio.

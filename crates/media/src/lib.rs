@@ -32,6 +32,7 @@ mod thread;
 mod tick;
 mod track;
 mod uplink;
+mod voice;
 mod wheel;
 
 pub use downlink::Jitter;

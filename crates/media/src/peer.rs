@@ -20,7 +20,7 @@ use str0m::{
 };
 use trunkline_call::media::peer::{Offered, PeerFact, PeerKey, PeerMedia};
 use trunkline_sdp::webrtc::without_audio_feedback;
-use trunkline_types::{RoomSid, TrackSid};
+use trunkline_types::{RoomSid, TrackSid, VoiceCodec};
 
 /// Labels of the data channels every LiveKit client knows.
 const LABELS: [&str; 2] = ["_reliable", "_lossy"];
@@ -51,13 +51,15 @@ impl Stack {
         Self { provider, certificate }
     }
 
-    fn rtc(&self, now: Instant) -> Rtc {
+    fn rtc(&self, codec: VoiceCodec, now: Instant) -> Rtc {
         let mut config = RtcConfig::new()
             .set_crypto_provider(self.provider.clone())
             .set_rtp_mode(true)
             .set_ice_lite(true)
             .clear_codecs()
-            .enable_opus(true, false)
+            .enable_opus(codec == VoiceCodec::Opus, false)
+            .enable_pcmu(codec == VoiceCodec::Pcmu, false)
+            .enable_pcma(codec == VoiceCodec::Pcma, false)
             .enable_vp8(true)
             .enable_h264(true);
         if let Some(certificate) = &self.certificate {
@@ -111,6 +113,7 @@ pub(crate) struct Outbox {
 pub(crate) struct Peer {
     pub(crate) key: PeerKey,
     pub(crate) room: RoomSid,
+    codec: VoiceCodec,
     rtc: Rtc,
     pub(crate) sections: Vec<Section>,
     published: Vec<Published>,
@@ -135,12 +138,20 @@ pub(crate) struct Peer {
 }
 
 impl Peer {
-    pub(crate) fn new(key: PeerKey, room: RoomSid, stack: &Stack, candidates: &Candidates, now: Instant) -> Self {
-        let mut rtc = stack.rtc(now);
+    pub(crate) fn new(
+        key: PeerKey,
+        room: RoomSid,
+        codec: VoiceCodec,
+        stack: &Stack,
+        candidates: &Candidates,
+        now: Instant,
+    ) -> Self {
+        let mut rtc = stack.rtc(codec, now);
         candidates.tell(&mut rtc);
         Self {
             key,
             room,
+            codec,
             rtc,
             sections: Vec::new(),
             published: Vec::new(),
@@ -471,8 +482,8 @@ impl Peer {
         }
     }
 
-    /// Sends a packet of a track on a section. `payload_type` is the publisher's; `None` for Opus of
-    /// our own. `id` tells the source's numbers from those of another one.
+    /// Sends a packet of a track on a section. `payload_type` is the publisher's; `None` for a
+    /// voice of our own. `id` tells the source's numbers from those of another one.
     #[expect(clippy::too_many_arguments, reason = "the fields of an RTP packet")]
     pub(crate) fn forward(
         &mut self,
@@ -498,7 +509,7 @@ impl Peer {
             }
         };
         let Some(pt) = mapped else { return };
-        let frame = if video { 3_000 } else { 960 };
+        let frame = if video { 3_000 } else { self.codec.frame_ticks() };
         let Some((sequence, timestamp)) = held.numbers.number(id, sequence, timestamp, frame) else { return };
         let mid = held.mid;
         if let Some(stream) = self.rtc.direct_api().stream_tx_by_mid(mid, None) {
@@ -521,9 +532,9 @@ fn map_payload_type(rtc: &Rtc, mid: Mid, theirs: Option<Pt>, video: bool) -> Opt
     let media = rtc.media(mid)?;
     let known = rtc.codec_config().params();
     let remote = media.remote_pts();
-    let opus = |spec: &str0m::format::CodecSpec| spec.codec == str0m::format::Codec::Opus;
     if !video {
-        return known.iter().find(|p| opus(&p.spec()) && remote.contains(&p.pt())).map(|p| p.pt());
+        // The room's, the only one there is.
+        return known.iter().find(|p| p.spec().codec.is_audio() && remote.contains(&p.pt())).map(|p| p.pt());
     }
     let theirs = theirs?;
     if remote.contains(&theirs) { Some(theirs) } else { None }

@@ -344,7 +344,12 @@ impl Thread {
         match opened {
             Ok((index, rtp)) => {
                 self.leg_index.insert(key.clone(), index);
-                self.room(&room, now).legs.push(index);
+                let held = self.room(&room, now);
+                held.legs.push(index);
+                let codec = held.codec;
+                if let Some(leg) = self.legs.get_mut(index) {
+                    leg.room_codec(codec);
+                }
                 self.set_rate(&room);
                 self.facts.push(MediaFact::Opened { leg: key, rtp });
             }

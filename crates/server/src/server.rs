@@ -282,6 +282,7 @@ fn build_exchange(config: &Config, loaded: Loaded) -> Result<Exchange, Error> {
             empty_timeout: config.room.empty_timeout,
             departure_timeout: config.room.departure_timeout,
             auto_create: config.room.auto_create,
+            voice_codec: config.room.audio_codec,
         },
         media_advertised: config.media_advertise.or(config.advertise),
         media_timeout_initial: config.media_timeout_initial,

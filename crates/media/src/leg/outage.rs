@@ -124,7 +124,7 @@ impl Call {
             session: encrypted.then(|| Session::new(SUITE, &master).unwrap()),
             first: 0_u16.wrapping_sub((MINUTE + OUTAGE / 2) as u16),
             source,
-            uplink: Uplink::new(rate, Quality::default()).unwrap(),
+            uplink: Uplink::new(trunkline_types::VoiceCodec::Opus, rate, Quality::default()).unwrap(),
             decoder: Decoder::new(rate).unwrap(),
             facts: Vec::new(),
             stages: Stages::new(Time::default),
@@ -331,7 +331,7 @@ impl Participant {
 /// What a telephone hears of a participant, tick by tick; `None` for silence.
 fn downward(mut network: Network, end: u64, fec: bool) -> Vec<Option<Vec<i16>>> {
     let mut participant = Participant::new(fec);
-    let mut downlink = Downlink::new(8_000, Jitter::default()).unwrap();
+    let mut downlink = Downlink::new(trunkline_types::VoiceCodec::Opus, 8_000, Jitter::default()).unwrap();
     let first = 0_u16.wrapping_sub((MINUTE + OUTAGE / 2) as u16);
     (0..end)
         .map(|tick| {

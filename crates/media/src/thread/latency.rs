@@ -19,7 +19,7 @@ use trunkline_call::media::{
     timings::{SAMPLED, Timings},
 };
 use trunkline_rtp::{HEADER_BYTES, write_header};
-use trunkline_types::{LegId, Summary};
+use trunkline_types::{LegId, Summary, VoiceCodec};
 
 const TICK: Duration = Duration::from_millis(20);
 /// Packets of 20 ms, both ways: eleven seconds.
@@ -102,7 +102,7 @@ impl Driven {
         // Nobody is behind it: what would be sent is dropped after all the work.
         held.tracks.iter_mut().for_each(|(_, track)| track.subscribers.push(Subscriber { peer: 9, section: 0 }));
         let mut spoken = Track::new("TR_anna".into(), Origin::Peer { peer: 9, video: false }, 77);
-        spoken.downlink = Downlink::new(8_000, Jitter::default()).map(Box::new);
+        spoken.downlink = Downlink::new(VoiceCodec::Opus, 8_000, Jitter::default()).map(Box::new);
         held.tracks.insert(spoken);
     }
 

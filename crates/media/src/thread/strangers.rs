@@ -46,6 +46,7 @@ fn scene() -> Scene {
     let offer = PeerPlan::Offer {
         peer: key.clone(),
         room: "RM_strangers".into(),
+        codec: trunkline_types::VoiceCodec::Opus,
         sdp: offer.to_sdp_string(),
         id: 1,
         renew: Vec::new(),

@@ -14,6 +14,7 @@ use std::{
     time::Duration,
 };
 use trunkline_routing::{Strangers, record::AnswerPolicy};
+use trunkline_types::VoiceCodec;
 
 /// Where a configuration comes from.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -68,6 +69,8 @@ pub struct RoomDefaults {
     pub empty_timeout: u32,
     /// Seconds.
     pub departure_timeout: u32,
+    /// What rooms speak over WebRTC.
+    pub audio_codec: VoiceCodec,
 }
 
 /// Where webhooks go.
@@ -223,6 +226,7 @@ fn resolve(
             auto_create: raw.room.auto_create,
             empty_timeout: raw.room.empty_timeout,
             departure_timeout: raw.room.departure_timeout,
+            audio_codec: raw.room.audio_codec,
         },
         webhook,
         drain_timeout: seconds("drain_timeout", &raw.drain_timeout, 1800)?,

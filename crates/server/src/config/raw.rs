@@ -5,6 +5,7 @@ use serde::Deserialize;
 use serde_yaml_ng::{Mapping, Value};
 use std::{collections::BTreeMap, path::PathBuf};
 use trunkline_routing::{Strangers, record::AnswerPolicy};
+use trunkline_types::VoiceCodec;
 
 #[derive(Debug, Deserialize)]
 #[serde(default)]
@@ -69,6 +70,7 @@ pub(crate) struct RawRoom {
     pub(crate) auto_create: bool,
     pub(crate) empty_timeout: u32,
     pub(crate) departure_timeout: u32,
+    pub(crate) audio_codec: VoiceCodec,
 }
 
 #[derive(Debug, Deserialize)]
@@ -108,7 +110,7 @@ impl Default for RawLogging {
 
 impl Default for RawRoom {
     fn default() -> Self {
-        Self { auto_create: true, empty_timeout: 300, departure_timeout: 20 }
+        Self { auto_create: true, empty_timeout: 300, departure_timeout: 20, audio_codec: VoiceCodec::Opus }
     }
 }
 
@@ -177,7 +179,7 @@ const KEYS: &[&str] = &[
 ];
 const SECTIONS: &[(&str, &[&str])] = &[
     ("tls", &["port", "certs"]),
-    ("room", &["auto_create", "empty_timeout", "departure_timeout"]),
+    ("room", &["auto_create", "empty_timeout", "departure_timeout", "audio_codec"]),
     ("rtc", &["udp_port", "tcp_port", "force_tcp", "node_ip", "complexity"]),
     ("webhook", &["api_key", "urls"]),
     ("logging", &["level"]),
