@@ -15,7 +15,7 @@ use std::{
 use trunkline_audio::{dtmf_detect::Detector, noise::ComfortNoise, plc::Concealer, resample::Resampler};
 use trunkline_call::media::{LegKey, LegMedia, LegStats, MediaFact};
 use trunkline_rtp::{
-    DtmfReceiver, DtmfSender, Reception, RoundTrip, SourceLock,
+    ControlLock, DtmfReceiver, DtmfSender, Reception, RoundTrip, SourceLock,
     srtp::{Session, Suite},
 };
 use trunkline_sdp::Crypto;
@@ -44,6 +44,7 @@ pub(crate) struct Leg {
     room_codec: VoiceCodec,
     pub(crate) concealer: Concealer,
     pub(crate) lock: SourceLock,
+    pub(crate) control: ControlLock,
     pub(crate) reception: Reception,
     pub(crate) dtmf: DtmfReceiver,
     /// Listens for keys in the audio when there is no event type for them.
@@ -132,6 +133,7 @@ impl Leg {
             room_codec: VoiceCodec::Opus,
             concealer: Concealer::new(8_000),
             lock: SourceLock::default(),
+            control: ControlLock::default(),
             reception: Reception::default(),
             dtmf: DtmfReceiver::default(),
             detector: None,
@@ -171,6 +173,7 @@ impl Leg {
 
     pub(crate) fn negotiated(&mut self, media: LegMedia) {
         self.lock = SourceLock::new(media.remote);
+        self.control = ControlLock::new(media.remote, media.remote_rtcp);
         if self.media.as_ref().is_none_or(|held| held.codec != media.codec) {
             self.codec = LegCodec::new(media.codec);
             self.concealer = Concealer::new(self.codec.rate());

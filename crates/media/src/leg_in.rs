@@ -9,7 +9,7 @@ use crate::{
 };
 use std::net::SocketAddr;
 use trunkline_call::media::{MediaFact, timings::Stage};
-use trunkline_rtp::{Judgement, Packet, digit_of, rtcp};
+use trunkline_rtp::{Judgement, Packet, ReportSource, digit_of, rtcp};
 use trunkline_types::Time;
 
 /// Packets read from one leg before the others have their turn.
@@ -46,16 +46,14 @@ impl Leg {
         stages.enter(before);
         for at in 0..read {
             if let Some((datagram, source)) = inbound.datagram(at) {
-                self.report_received(datagram, source, now);
+                self.report_received(datagram, source, false, now);
             }
         }
         more
     }
 
-    fn report_received(&mut self, bytes: &mut [u8], source: SocketAddr, now: Time) {
-        if self.lock.source().is_none_or(|s| s.ip() != source.ip()) {
-            return;
-        }
+    pub(crate) fn report_received(&mut self, bytes: &mut [u8], source: SocketAddr, on_rtp: bool, now: Time) {
+        let Some(locked) = self.lock.source().filter(|locked| locked.ip() == source.ip()) else { return };
         let bytes = match &mut self.secured {
             None => &*bytes,
             Some(secured) => match secured.inward.unprotect_rtcp(bytes) {
@@ -63,7 +61,11 @@ impl Leg {
                 Err(_) => return,
             },
         };
-        if rtcp::sender(bytes).is_none() {
+        let Some(sender) = rtcp::sender(bytes) else { return };
+        let report =
+            ReportSource { source, on_rtp, is_of_stream: sender == self.remote_ssrc, flows: self.lock.is_flowing(now) };
+        // What is authenticated needs no other proof.
+        if self.secured.is_none() && !self.control.accepts(report, locked) {
             return;
         }
         if let Some(started) = &mut self.started {
@@ -83,7 +85,7 @@ impl Leg {
         stages: &mut Stages,
     ) {
         if rtcp::is_rtcp(bytes) {
-            return self.report_received(bytes, source, now);
+            return self.report_received(bytes, source, true, now);
         }
         // What cannot be authenticated changes nothing, not even the lock.
         let bytes = match &mut self.secured {
