@@ -36,13 +36,31 @@ impl Exchange {
         };
         let mut decision = self.directory.decide(&facts, &mut self.random);
         if let Outcome::Challenge { trunk, realm, username, password } = &decision.outcome {
-            match self.challenger.verify(message, realm, username, password, now) {
+            let source = received.flow.remote.ip();
+            // Whom a trunk names as its own is never kept out by what others do.
+            let is_guarded = !self.directory.is_known_source(&facts.source);
+            let verdict = if is_guarded && self.guard.is_banned(source, trunk, now) {
+                Verdict::Missing
+            } else {
+                self.challenger.verify(message, realm, username, password, now)
+            };
+            match verdict {
                 Verdict::Accepted => {
+                    self.guard.passed(source, now);
                     facts.authenticated = Some(trunk.clone());
                     decision = self.directory.decide(&facts, &mut self.random);
                 }
                 verdict => {
                     let realm = realm.clone();
+                    if verdict == Verdict::Refused {
+                        self.gauges.digest_failures += 1;
+                        if is_guarded && self.guard.failed(source, trunk, now) {
+                            self.gauges.bans += 1;
+                            let text =
+                                format!("too many wrong digests for trunk {trunk}: it is not listened to for a while");
+                            Self::log(Level::Warn, None, text, outputs);
+                        }
+                    }
                     return self.challenge(received, &realm, verdict == Verdict::Stale, now, outputs);
                 }
             }
