@@ -19,9 +19,9 @@ def policy(request):
     return request.param
 
 
-async def direct(lk):
-    """A trunk whose calls all go to one room."""
-    trunk, _ = await five9.set_up(lk)
+async def direct(lk, **trunk):
+    """A trunk, with these fields besides, whose calls all go to one room."""
+    trunk, _ = await five9.set_up(lk, **trunk)
     for rule in (await lk.sip.list_dispatch_rule(api.ListSIPDispatchRuleRequest())).items:
         await lk.sip.delete_dispatch_rule(
             api.DeleteSIPDispatchRuleRequest(sip_dispatch_rule_id=rule.sip_dispatch_rule_id)

@@ -1,5 +1,9 @@
 """Silence of a caller on hold: it ends no call while somebody is there to take it back."""
 
+import asyncio
+import socket
+import struct
+
 import pytest
 
 from harness.peer import Peer
@@ -52,3 +56,32 @@ async def test_on_hold_with_a_participant_silence_ends_nothing(impatient, far_en
             quiet(held)
             await on_hold.wait_bye(15)
             await anna.until(lambda: caller not in anna.room.remote_participants, "the caller's leaving")
+
+
+def forge(phone: Phone, strangers: list[socket.socket]):
+    """An empty report in the caller's name from each of these, to both ports of the call."""
+    host, port = phone.remote
+    report = struct.pack("!BBHI", 0x80, 201, 1, phone.ssrc)
+    for stranger in strangers:
+        for target in (port, port + 1):
+            stranger.sendto(report, (host, target))
+
+
+async def test_reports_from_another_port_of_the_callers_host_keep_no_call(impatient, far_end):
+    async with impatient.client() as lk:
+        await direct(lk)
+        strangers = [socket.socket(socket.AF_INET, socket.SOCK_DGRAM) for _ in range(4)]
+        for stranger in strangers:
+            stranger.bind(("127.0.0.1", 0))
+        async with Peer(impatient, ROOM, "anna") as anna, Phone(600) as phone:
+            await anna.play(440)
+            dialog = await ring(impatient, far_end, phone)
+            await phone.hear(1.0)
+            quiet(phone)
+            ended = asyncio.create_task(dialog.wait_bye(15))
+            while not ended.done():
+                forge(phone, strangers)
+                await asyncio.sleep(0.1)
+            await ended
+        for stranger in strangers:
+            stranger.close()

@@ -91,7 +91,7 @@ def free_port(kind: socket.SocketKind = socket.SOCK_STREAM) -> int:
 @BOTH_WAYS
 async def test_a_server_that_died_and_came_back_finds_everybody_again(tmp_path, dual):
     # The same ports again, as in life: what the clients still send to the dead server arrives at the new one.
-    settings = {"port": free_port(), "rtc": {"udp_port": free_port(socket.SOCK_DGRAM)}}
+    settings = {"port": free_port(), "rtc": {"udp_port": free_port(socket.SOCK_DGRAM), "tcp_port": free_port()}}
     server = await Trunkline(tmp_path, settings).start()
     try:
         async with Peer(server, "again", "anna", dual) as anna, Peer(server, "again", "bert", dual) as bert:

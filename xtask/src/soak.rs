@@ -45,6 +45,7 @@ fn measure(folder: &Path, minutes: u64) -> Result<bool> {
         count: ROOMS,
         rate: 5.0,
         interval: 0.0,
+        digits: pairs::DIGITS,
         speech: speech::files("g722")?,
         talk_percent: 40,
         more: ["--again", "--hold-seconds", HOLD].map(str::to_owned).to_vec(),

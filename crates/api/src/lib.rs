@@ -30,4 +30,4 @@ pub use control::{BoxFuture, Clock, Control};
 pub use router::{Config, router};
 pub use rtc::Signals;
 pub use token::{Claims, Keys, mint};
-pub use webhook::{WebhookConfig, WebhookError, Webhooks};
+pub use webhook::{WebhookConfig, WebhookError, Webhooks, webhook_url};

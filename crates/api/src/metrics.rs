@@ -37,6 +37,10 @@ pub(crate) fn page(gauges: &Gauges, available: bool, node_id: &str) -> String {
     page.sample("trunkline_participants", &[], gauges.participants);
     page.counter("trunkline_call_panics_total", "Calls ended because their handling panicked.");
     page.sample("trunkline_call_panics_total", &[], gauges.call_panics);
+    page.counter("trunkline_digest_failures_total", "Calls with a wrong digest.");
+    page.sample("trunkline_digest_failures_total", &[], gauges.digest_failures);
+    page.counter("trunkline_bans_total", "Bans of sources, or of guesses at a trunk, for wrong digests.");
+    page.sample("trunkline_bans_total", &[], gauges.bans);
     page.gauge("trunkline_draining", "1 while the server drains.");
     page.sample("trunkline_draining", &[], u64::from(gauges.draining));
     timings(&mut page, gauges);

@@ -106,6 +106,15 @@ struct Sender {
     counts: Arc<Counts>,
 }
 
+/// A URL that webhooks can be posted to.
+///
+/// # Errors
+/// It is none.
+pub fn webhook_url(text: &str) -> Result<Url, WebhookError> {
+    let url = Url::parse(text).ok().filter(|url| matches!(url.scheme(), "http" | "https"));
+    url.ok_or_else(|| WebhookError::Url(text.to_owned()))
+}
+
 impl Webhooks {
     /// Starts the lanes of every URL as tasks of the current tokio runtime.
     ///
@@ -118,10 +127,7 @@ impl Webhooks {
         let mut tasks = Vec::new();
         for text in &config.urls {
             let secret = keys.secret(&config.api_key).ok_or(WebhookError::UnknownKey(config.api_key.clone()))?;
-            let url = Url::parse(text)
-                .ok()
-                .filter(|url| matches!(url.scheme(), "http" | "https"))
-                .ok_or_else(|| WebhookError::Url(text.clone()))?;
+            let url = webhook_url(text)?;
             let sender = Sender {
                 client: client(&url)?,
                 url,

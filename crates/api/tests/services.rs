@@ -195,7 +195,11 @@ async fn rooms_and_participants() {
     let (router, fake) = echo().serve();
     let service = "/twirp/livekit.RoomService";
     let answer = post_json(&router, &format!("{service}/CreateRoom"), &rooms(), json!({"name": "lobby"})).await;
-    assert_eq!(answer.json(), json!({"name": "lobby", "creation_time": "1", "creation_time_ms": "1999"}));
+    let codecs = ["video/VP8", "video/H264", "audio/opus"].map(|mime| json!({"mime": mime}));
+    assert_eq!(
+        answer.json(),
+        json!({"name": "lobby", "creation_time": "1", "creation_time_ms": "1999", "enabled_codecs": codecs})
+    );
 
     let request = proto::UpdateParticipantRequest {
         room: "lobby".into(),

@@ -24,7 +24,7 @@ impl Init {
         let key = format!("API{}", &secret[..12]);
         let text = format!(
             "# Trunkline. Every key has a default; an empty file is safe.\nport: 7880\nkeys:\n  {key}: {secret}\n\
-             data_dir: ./trunkline-data\nsip_port: 5060\nrtp_port: 10000-20000\nrtc: {{ udp_port: 7882 }}\n# Behind NAT: nat_1_to_1_ip: 203.0.113.7\n"
+             data_dir: ./trunkline-data\nsip_port: 5060\nrtp_port: 10000-20000\nrtc: {{ udp_port: 7882, tcp_port: 7881 }}\n# Behind NAT: nat_1_to_1_ip: 203.0.113.7\n"
         );
         std::fs::write(&self.file, text).with_context(|| self.file.display().to_string())?;
         println!("wrote {}; start with: trunkline run --config {}", self.file.display(), self.file.display());

@@ -49,7 +49,7 @@ impl Demo {
     async fn play(self, folder: PathBuf) -> anyhow::Result<()> {
         println!("Starting Trunkline on free loopback ports");
         let body = format!(
-            "port: 0\nbind_addresses: [127.0.0.1]\nlisten_ip: 127.0.0.1\nsip_port: 0\nrtp_port: 0\nrtc: {{ udp_port: 0 }}\n\
+            "port: 0\nbind_addresses: [127.0.0.1]\nlisten_ip: 127.0.0.1\nsip_port: 0\nrtp_port: 0\nrtc: {{ udp_port: 0, tcp_port: 0 }}\n\
              keys: {{ demokey: demosecret }}\ndata_dir: {}\n",
             folder.display()
         );

@@ -4,6 +4,7 @@ mod calls;
 mod check;
 mod client;
 mod demo;
+mod doctor;
 mod explain;
 mod ladder;
 mod record;
@@ -33,6 +34,8 @@ enum Command {
     Init(check::Init),
     /// Check a configuration
     Check(check::Check),
+    /// Say what of this machine and a configuration would trouble a server, and the cure
+    Doctor(doctor::Doctor),
     /// Say which trunk and rule a call would take, and why not the others
     Explain(explain::Explain),
     /// Manage inbound trunks
@@ -55,6 +58,7 @@ fn main() -> ExitCode {
         Command::Demo(demo) => demo.run(),
         Command::Init(init) => init.run(),
         Command::Check(check) => check.run(),
+        Command::Doctor(doctor) => doctor.run(),
         Command::Explain(explain) => explain.run(),
         Command::Trunk(trunk) => trunk.run(&record::TRUNKS),
         Command::Rule(rule) => rule.run(&record::RULES),

@@ -17,7 +17,7 @@ use trunkline_sip::{
     InviteId, Message, Verdict,
     flow::{Flow, Received},
 };
-use trunkline_types::{CallId, Time, TrunkId};
+use trunkline_types::{CallId, Time, TrunkId, VoiceCodec};
 
 impl Exchange {
     /// Decides about an INVITE outside any dialog. Strangers are answered without state.
@@ -36,13 +36,31 @@ impl Exchange {
         };
         let mut decision = self.directory.decide(&facts, &mut self.random);
         if let Outcome::Challenge { trunk, realm, username, password } = &decision.outcome {
-            match self.challenger.verify(message, realm, username, password, now) {
+            let source = received.flow.remote.ip();
+            // Whom a trunk names as its own is never kept out by what others do.
+            let is_guarded = !self.directory.is_known_source(&facts.source);
+            let verdict = if is_guarded && self.guard.is_banned(source, trunk, now) {
+                Verdict::Missing
+            } else {
+                self.challenger.verify(message, realm, username, password, now)
+            };
+            match verdict {
                 Verdict::Accepted => {
+                    self.guard.passed(source, now);
                     facts.authenticated = Some(trunk.clone());
                     decision = self.directory.decide(&facts, &mut self.random);
                 }
                 verdict => {
                     let realm = realm.clone();
+                    if verdict == Verdict::Refused {
+                        self.gauges.digest_failures += 1;
+                        if is_guarded && self.guard.failed(source, trunk, now) {
+                            self.gauges.bans += 1;
+                            let text =
+                                format!("too many wrong digests for trunk {trunk}: it is not listened to for a while");
+                            Self::log(Level::Warn, None, text, outputs);
+                        }
+                    }
                     return self.challenge(received, &realm, verdict == Verdict::Stale, now, outputs);
                 }
             }
@@ -101,7 +119,7 @@ impl Exchange {
         outputs: &mut Vec<Output>,
     ) {
         let id = CallId::random(&mut self.random);
-        let settings = room_settings(dispatch.rule.room_config.as_ref());
+        let settings = room_settings(dispatch.rule.room_config.as_ref(), dispatch.options.audio_codec);
         let setup = self.setup(id.clone(), message, flow, dispatch, explanation);
         let mut effects = Vec::new();
         let Some(call) = Call::arrive(setup, now, &mut effects) else {
@@ -188,9 +206,10 @@ impl Exchange {
     }
 }
 
-fn room_settings(config: Option<&RoomConfig>) -> RoomSettings {
-    let Some(config) = config else { return RoomSettings::default() };
+fn room_settings(config: Option<&RoomConfig>, voice_codec: Option<VoiceCodec>) -> RoomSettings {
+    let Some(config) = config else { return RoomSettings { voice_codec, ..RoomSettings::default() } };
     RoomSettings {
+        voice_codec,
         empty_timeout: config.empty_timeout,
         departure_timeout: config.departure_timeout,
         max_participants: config.max_participants,

@@ -95,7 +95,8 @@ impl Exchange {
         let mut events = Vec::new();
         self.rooms.activate(&room, &identity, now, &mut events);
         // A room that has closed meanwhile has taken its participants with it.
-        let _ = self.rooms.publish(&room, &identity, &identity, "audio/opus", now, &mut events);
+        let mime = self.rooms.room(&room).map_or("", |held| held.voice_codec.mime());
+        let _ = self.rooms.publish(&room, &identity, &identity, mime, now, &mut events);
         self.room_events(events, now, outputs);
     }
 

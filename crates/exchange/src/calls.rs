@@ -344,8 +344,8 @@ impl Exchange {
                 match command {
                     RoomCommand::Join { .. } => {}
                     RoomCommand::Publish => {
-                        let published =
-                            self.rooms.publish(&room_name, &identity, &identity, "audio/opus", now, &mut events);
+                        let mime = self.rooms.room(&room_name).map_or("", |room| room.voice_codec.mime());
+                        let published = self.rooms.publish(&room_name, &identity, &identity, mime, now, &mut events);
                         if let Err(error) = published {
                             Self::log(Level::Warn, Some(id), format!("the track was not published: {error}"), outputs);
                         }

@@ -122,6 +122,10 @@ pub struct Gauges {
     /// By end reason.
     pub calls_terminated: BTreeMap<String, u64>,
     pub call_panics: u64,
+    /// Wrong passwords of callers.
+    pub digest_failures: u64,
+    /// Bans for them, so far.
+    pub bans: u64,
     pub draining: bool,
     /// Of all media threads.
     #[serde(skip)]

@@ -16,6 +16,7 @@ mod calls;
 pub mod command;
 mod config;
 mod exchange;
+mod guard;
 mod info;
 mod peers;
 mod pending;

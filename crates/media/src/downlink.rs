@@ -1,22 +1,18 @@
-//! A WebRTC track on its way to the phones of a room: Opus in as it comes, PCM out every 20 ms.
+//! A WebRTC track on its way to the phones of a room: packets in as they come, PCM out every 20 ms.
 
-use crate::leg_out::Said;
+use crate::{leg_out::Said, voice::VoiceDecoder};
 use std::time::Duration;
-use trunkline_audio::opus::{self, Decoder};
 use trunkline_rtp::{Frame, JitterBuffer, JitterConfig};
-use trunkline_types::Time;
+use trunkline_types::{Time, VoiceCodec};
 
-/// Opus' RTP clock.
-const CLOCK: u32 = 48_000;
-/// A frame of 20 ms in its ticks.
-const FRAME_TICKS: u32 = 960;
 /// Samples of the longest packet, 120 ms at 16 kHz (RFC 6716 §2.1.4).
 const LONG: usize = 1_920;
 
 /// See the module. One serves all phones of a room: they hear the same.
 pub(crate) struct Downlink {
     jitter: JitterBuffer,
-    decoder: Decoder,
+    decoder: VoiceDecoder,
+    codec: VoiceCodec,
     rate: u32,
     /// Frames that had to be made up in a row.
     concealed: u32,
@@ -45,13 +41,13 @@ impl Default for Jitter {
 const CONCEAL: u32 = 5;
 
 impl Downlink {
-    pub(crate) fn new(rate: u32, jitter: Jitter) -> Option<Self> {
-        let config =
-            JitterConfig { clock_rate: CLOCK, frame: Duration::from_millis(20), min: jitter.min, max: jitter.max };
-        let decoder = Decoder::new(rate).map_err(|why| tracing::error!(%why, "no Opus decoder")).ok()?;
+    pub(crate) fn new(codec: VoiceCodec, rate: u32, jitter: Jitter) -> Option<Self> {
+        let frame = Duration::from_millis(20);
+        let config = JitterConfig { clock_rate: codec.clock(), frame, min: jitter.min, max: jitter.max };
         Some(Self {
             jitter: JitterBuffer::new(config),
-            decoder,
+            decoder: VoiceDecoder::new(codec, rate)?,
+            codec,
             rate,
             concealed: 0,
             begun: None,
@@ -66,8 +62,7 @@ impl Downlink {
 
     /// A packet came.
     pub(crate) fn push(&mut self, sequence: u16, timestamp: u32, marker: bool, payload: &[u8], now: Time) {
-        let samples = opus::packet_samples(payload, CLOCK).unwrap_or(960);
-        self.jitter.push(sequence, timestamp, marker, u32::try_from(samples).unwrap_or(960), payload, now);
+        self.jitter.push(sequence, timestamp, marker, self.decoder.ticks(payload), payload, now);
     }
 
     /// Whether something is left to be played.
@@ -75,12 +70,12 @@ impl Downlink {
         self.jitter.is_empty()
     }
 
-    /// The next 20 ms as they came, for a phone that speaks Opus.
+    /// The next 20 ms as they came, for a phone that speaks the same codec.
     pub(crate) fn next_packet(&mut self, now: Time) -> Said<'_> {
         match self.jitter.pop(now) {
             Frame::Packet { payload, offset: 0, samples, arrived, .. } => {
                 self.concealed = 0;
-                Said::Opus(payload, samples, arrived)
+                Said::Packet(payload, samples, arrived)
             }
             Frame::Packet { .. } => Said::Skipped,
             Frame::Lost { .. } => {
@@ -102,17 +97,17 @@ impl Downlink {
             Frame::Packet { payload, offset, samples, arrived, .. } => {
                 self.concealed = 0;
                 self.begun = (offset == 0).then_some(arrived);
-                if offset == 0 && samples <= FRAME_TICKS {
-                    return self.decoder.decode(payload, out).is_ok();
+                if offset == 0 && samples <= self.codec.frame_ticks() {
+                    return self.decoder.decode(payload, out);
                 }
                 if offset == 0 {
                     self.long.fill(0);
-                    if self.decoder.decode(payload, &mut self.long[..]).is_err() {
+                    if !self.decoder.decode(payload, &mut self.long[..]) {
                         return false;
                     }
                 }
                 // The part of a long packet whose turn it is.
-                let start = offset as usize * self.rate as usize / CLOCK as usize;
+                let start = offset as usize * self.rate as usize / self.codec.clock() as usize;
                 let Some(part) = self.long.get(start..start + out.len()) else { return false };
                 out.copy_from_slice(part);
                 true
@@ -120,8 +115,8 @@ impl Downlink {
             Frame::Lost { next } => {
                 self.concealed += 1;
                 match next {
-                    Some(next) if self.concealed == 1 => self.decoder.decode_fec(next, out).is_ok(),
-                    _ if self.concealed <= CONCEAL => self.decoder.conceal(out).is_ok(),
+                    Some(next) if self.concealed == 1 => self.decoder.conceal(Some(next), out),
+                    _ if self.concealed <= CONCEAL => self.decoder.conceal(None, out),
                     _ => false,
                 }
             }

@@ -15,11 +15,11 @@ use std::{
 use trunkline_audio::{dtmf_detect::Detector, noise::ComfortNoise, plc::Concealer, resample::Resampler};
 use trunkline_call::media::{LegKey, LegMedia, LegStats, MediaFact};
 use trunkline_rtp::{
-    DtmfReceiver, DtmfSender, Reception, RoundTrip, SourceLock,
+    ControlLock, DtmfReceiver, DtmfSender, Reception, RoundTrip, SourceLock,
     srtp::{Session, Suite},
 };
 use trunkline_sdp::Crypto;
-use trunkline_types::{Histogram, RoomSid, Time};
+use trunkline_types::{Histogram, RoomSid, Time, VoiceCodec};
 
 /// What is kept of the caller's voice before it is mixed: five frames of 20 ms at 16 kHz.
 pub(crate) const PLAYOUT: usize = FRAME * 5;
@@ -27,7 +27,7 @@ pub(crate) const PLAYOUT: usize = FRAME * 5;
 pub(crate) const REPORT_EVERY: Duration = Duration::from_secs(5);
 /// How loud the line is when nobody speaks, in −dBov (RFC 3389 §3).
 const COMFORT: u8 = 70;
-/// Packets of Opus that wait to be passed on.
+/// Packets that wait to be passed on.
 const PASSED: usize = 8;
 
 /// See the module.
@@ -40,9 +40,12 @@ pub(crate) struct Leg {
     pub(crate) rtcp: UdpSocket,
     pub(crate) media: Option<LegMedia>,
     pub(crate) codec: LegCodec,
+    /// What its room speaks over WebRTC.
+    room_codec: VoiceCodec,
     /// Made with the first packet, like all that a call needs only while it is heard.
     pub(crate) concealer: Option<Box<Concealer>>,
     pub(crate) lock: SourceLock,
+    pub(crate) control: ControlLock,
     pub(crate) reception: Reception,
     pub(crate) dtmf: DtmfReceiver,
     /// Listens for keys in the audio when there is no event type for them.
@@ -53,7 +56,7 @@ pub(crate) struct Leg {
     pub(crate) gap: u32,
     /// The caller's voice as it came since it was last taken, for those who hear it over WebRTC.
     pub(crate) fresh: Vec<i16>,
-    /// Opus of the caller as it came since it was last taken, for the same.
+    /// Packets of the caller in the room's codec as they came since it was last taken, for the same.
     pub(crate) passed: Vec<Frame>,
     /// The highest sequence number passed on, with the rollovers.
     pub(crate) extended: Option<u64>,
@@ -135,8 +138,10 @@ impl Leg {
             rtcp: UdpSocket::from_std(sockets.1),
             media: None,
             codec: LegCodec::Ulaw,
+            room_codec: VoiceCodec::Opus,
             concealer: None,
             lock: SourceLock::default(),
+            control: ControlLock::default(),
             reception: Reception::default(),
             dtmf: DtmfReceiver::default(),
             detector: None,
@@ -175,13 +180,13 @@ impl Leg {
 
     pub(crate) fn negotiated(&mut self, media: LegMedia) {
         self.lock = SourceLock::new(media.remote);
+        self.control = ControlLock::new(media.remote, media.remote_rtcp);
         if self.media.as_ref().is_none_or(|held| held.codec != media.codec) {
             self.codec = LegCodec::new(media.codec);
-            self.concealer = None;
             self.resamplers = None;
             self.quiet = Box::default();
-            (self.fresh, self.passed) = Default::default();
-            (self.voice, self.out) = Default::default();
+            self.out = VecDeque::default();
+            self.hear_anew();
         }
         if self.media.as_ref().is_none_or(|held| held.telephone_event_clock != media.telephone_event_clock) {
             self.keys = DtmfSender::new(media.telephone_event_clock);
@@ -198,11 +203,18 @@ impl Leg {
         self.media = Some(media);
     }
 
+    /// The next packet makes room for itself.
+    fn hear_anew(&mut self) {
+        self.concealer = None;
+        (self.fresh, self.passed) = Default::default();
+        self.voice = VecDeque::default();
+    }
+
     /// Allocates what hearing its codec needs, with the first packet, so that nothing is allocated
     /// later. A call that is never heard costs none of it.
     pub(crate) fn make_room_to_hear(&mut self) {
         let packet = self.codec.samples_in(60);
-        let (fresh, passed) = if self.codec.is_opus() { (0, PASSED) } else { (packet * 2, 0) };
+        let (fresh, passed) = if self.takes_packets() { (0, PASSED) } else { (packet * 2, 0) };
         self.fresh = Vec::with_capacity(fresh);
         self.passed = Vec::with_capacity(passed);
         self.voice = VecDeque::with_capacity(PLAYOUT + packet);
@@ -215,9 +227,17 @@ impl Leg {
         self.out = VecDeque::with_capacity(self.codec.samples_in(packet) + self.codec.samples_in(20));
     }
 
-    /// Whether the room's Opus can go to it as it is.
-    pub(crate) fn takes_opus(&self) -> bool {
-        self.codec.is_opus()
+    /// Whether the room's packets can go to it as they are, and its own to the room.
+    pub(crate) fn takes_packets(&self) -> bool {
+        self.codec.is(self.room_codec)
+    }
+
+    /// What the room speaks over WebRTC from now on.
+    pub(crate) fn room_codec(&mut self, codec: VoiceCodec) {
+        if self.room_codec != codec {
+            self.room_codec = codec;
+            self.hear_anew();
+        }
     }
 
     /// Samples per second of its codec.

@@ -5,6 +5,7 @@ use trunkline_audio::{
     opus::{Decoder, Encoder, EncoderConfig},
 };
 use trunkline_call::media::Codec;
+use trunkline_types::VoiceCodec;
 
 /// Samples in the longest packet: 60 ms at 16 kHz.
 pub(crate) const PACKET_SAMPLES: usize = 960;
@@ -45,7 +46,17 @@ impl LegCodec {
         }
     }
 
-    /// Whether its packets are the room's own.
+    /// Whether its packets can go as they are to and from those who speak this one.
+    pub(crate) const fn is(&self, codec: VoiceCodec) -> bool {
+        match self {
+            Self::Ulaw => matches!(codec, VoiceCodec::Pcmu),
+            Self::Alaw => matches!(codec, VoiceCodec::Pcma),
+            Self::G722(_) => false,
+            Self::Opus(_) => matches!(codec, VoiceCodec::Opus),
+        }
+    }
+
+    /// Whether it is Opus.
     pub(crate) const fn is_opus(&self) -> bool {
         matches!(self, Self::Opus(_))
     }

@@ -9,7 +9,7 @@ use crate::{
 };
 use std::net::SocketAddr;
 use trunkline_call::media::{MediaFact, timings::Stage};
-use trunkline_rtp::{Judgement, Packet, digit_of, rtcp};
+use trunkline_rtp::{Judgement, Packet, ReportSource, digit_of, rtcp};
 use trunkline_types::Time;
 
 /// Packets read from one leg before the others have their turn.
@@ -46,16 +46,14 @@ impl Leg {
         stages.enter(before);
         for at in 0..read {
             if let Some((datagram, source)) = inbound.datagram(at) {
-                self.report_received(datagram, source, now);
+                self.report_received(datagram, source, false, now);
             }
         }
         more
     }
 
-    fn report_received(&mut self, bytes: &mut [u8], source: SocketAddr, now: Time) {
-        if self.lock.source().is_none_or(|s| s.ip() != source.ip()) {
-            return;
-        }
+    pub(crate) fn report_received(&mut self, bytes: &mut [u8], source: SocketAddr, on_rtp: bool, now: Time) {
+        let Some(locked) = self.lock.source().filter(|locked| locked.ip() == source.ip()) else { return };
         let bytes = match &mut self.secured {
             None => &*bytes,
             Some(secured) => match secured.inward.unprotect_rtcp(bytes) {
@@ -63,7 +61,11 @@ impl Leg {
                 Err(_) => return,
             },
         };
-        if rtcp::sender(bytes).is_none() {
+        let Some(sender) = rtcp::sender(bytes) else { return };
+        let report =
+            ReportSource { source, on_rtp, is_of_stream: sender == self.remote_ssrc, flows: self.lock.is_flowing(now) };
+        // What is authenticated needs no other proof.
+        if self.secured.is_none() && !self.control.accepts(report, locked) {
             return;
         }
         if let Some(started) = &mut self.started {
@@ -83,7 +85,7 @@ impl Leg {
         stages: &mut Stages,
     ) {
         if rtcp::is_rtcp(bytes) {
-            return self.report_received(bytes, source, now);
+            return self.report_received(bytes, source, true, now);
         }
         // What cannot be authenticated changes nothing, not even the lock.
         let bytes = match &mut self.secured {
@@ -192,14 +194,14 @@ impl Leg {
         self.detector.as_mut()?.push(&pcm[..samples])
     }
 
-    /// Whether its voice is needed as PCM. Opus is not where it is only passed on.
+    /// Whether its voice is needed as PCM. What is only passed on is not.
     fn is_decoded(&self) -> bool {
-        self.mixed || !self.codec.is_opus()
+        self.mixed || !self.takes_packets() || self.detector.is_some()
     }
 
-    /// Keeps a packet of Opus as it came, for those who hear it over WebRTC.
+    /// Keeps a packet in the room's codec as it came, for those who hear it over WebRTC.
     fn pass_on(&mut self, sequence: u16, timestamp: u32, marker: bool, payload: &[u8]) {
-        if !self.codec.is_opus() || self.passed.len() == self.passed.capacity() {
+        if !self.takes_packets() || self.passed.len() == self.passed.capacity() {
             return;
         }
         let newest = self.extended.unwrap_or(u64::from(sequence) + (1 << 16));
@@ -210,8 +212,8 @@ impl Leg {
     }
 
     fn heard(&mut self, pcm: &[i16]) {
-        // Opus goes on as it came.
-        if !self.codec.is_opus() && self.fresh.len() + pcm.len() <= self.fresh.capacity() {
+        // What the room speaks too goes on as it came.
+        if !self.takes_packets() && self.fresh.len() + pcm.len() <= self.fresh.capacity() {
             self.fresh.extend_from_slice(pcm);
         }
         // A far end faster than its clock is cut back to the freshest audio.

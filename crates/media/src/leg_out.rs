@@ -10,9 +10,6 @@ use trunkline_call::media::timings::Stage;
 use trunkline_rtp::{DtmfTick, HEADER_BYTES, rtcp, write_header};
 use trunkline_types::Time;
 
-/// 20 ms of Opus' RTP clock (RFC 7587 §4.1).
-const OPUS_TICKS: u32 = 960;
-
 /// What the room says in 20 ms.
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum Said<'a> {
@@ -20,12 +17,12 @@ pub(crate) enum Said<'a> {
     Pcm(&'a [i16]),
     /// Nobody speaks.
     Nothing,
-    /// A packet of Opus for a leg that speaks it too, its length in ticks of its clock, and when it
+    /// A packet for a leg that speaks the same codec, its length in ticks of its clock, and when it
     /// came.
-    Opus(&'a [u8], u32, Time),
+    Packet(&'a [u8], u32, Time),
     /// The packet before was longer than a frame and still plays.
     Skipped,
-    /// A packet of Opus did not come: the far end makes it up.
+    /// A packet did not come: the far end makes it up.
     Lost,
 }
 
@@ -71,14 +68,14 @@ impl Leg {
                     self.noise.fill(&mut own[..length]);
                     self.out.extend(&own[..length]);
                 }
-                Said::Opus(payload, ticks, came) => {
+                Said::Packet(payload, ticks, came) => {
                     self.relay(payload_type, payload, ticks, buffer, stages);
                     self.sent_since = Some(came);
                 }
                 Said::Skipped => {}
                 Said::Lost => {
                     self.sequence = self.sequence.wrapping_add(1);
-                    self.timestamp = self.timestamp.wrapping_add(OPUS_TICKS);
+                    self.timestamp = self.timestamp.wrapping_add(self.codec.ticks(self.codec.samples_in(20)));
                 }
             }
         }
@@ -129,7 +126,8 @@ impl Leg {
             let length = self.codec.encode(&own, &mut payload);
             quiet = payload[..length].into();
         }
-        self.relay(payload_type, &quiet, OPUS_TICKS, buffer, stages);
+        let ticks = self.codec.ticks(self.codec.samples_in(20));
+        self.relay(payload_type, &quiet, ticks, buffer, stages);
         self.quiet = quiet;
     }
 

@@ -12,6 +12,7 @@
 mod addresses;
 mod batch;
 mod builtin;
+mod candidates;
 mod downlink;
 mod leg;
 mod leg_codec;
@@ -26,10 +27,12 @@ mod reception;
 mod room;
 mod rtc_socket;
 mod stages;
+mod tcp;
 mod thread;
 mod tick;
 mod track;
 mod uplink;
+mod voice;
 mod wheel;
 
 pub use downlink::Jitter;

@@ -4,10 +4,12 @@ use crate::{
     downlink::Jitter,
     peer::Stack,
     ports::Ports,
+    rtc_socket,
+    tcp::{Listener, Names},
     thread::{self, Parts},
     uplink::Quality,
 };
-use mio::Waker;
+use mio::{Waker, net::TcpListener};
 use std::{
     collections::HashMap,
     hash::{DefaultHasher, Hash, Hasher},
@@ -35,6 +37,10 @@ pub struct Config {
     pub rtc: SocketAddr,
     /// The addresses that clients are told; empty for those of the socket.
     pub rtc_advertise: Vec<IpAddr>,
+    /// Where WebRTC is spoken over TCP, one port for all threads; `None` for nowhere.
+    pub rtc_tcp: Option<SocketAddr>,
+    /// Clients are told of TCP alone.
+    pub rtc_force_tcp: bool,
     /// How voices are encoded for WebRTC.
     pub quality: Quality,
     /// How long packets from WebRTC wait for late ones on their way to a phone.
@@ -45,19 +51,26 @@ pub struct Config {
 
 /// A media thread could not be started.
 #[derive(Debug, thiserror::Error)]
-#[error("thread {index}: {why}")]
-pub struct Error {
-    index: usize,
-    why: std::io::Error,
+#[expect(missing_docs, reason = "the texts say it")]
+pub enum Error {
+    #[error("thread {index}: {why}")]
+    Thread { index: usize, why: std::io::Error },
+    #[error("{address} cannot be bound for WebRTC over TCP ({why}); free it or set `rtc.tcp_port`")]
+    Tcp { address: SocketAddr, why: std::io::Error },
 }
 
 /// How many plans may wait for a thread.
 const PLANS: usize = 16_384;
+/// How many new streams may wait for a thread.
+const STREAMS: usize = 64;
 
 /// See the module.
 pub struct Media {
-    threads: Vec<(SyncSender<MediaPlan>, Waker)>,
+    threads: Vec<(SyncSender<MediaPlan>, Arc<Waker>)>,
     rtc: Vec<SocketAddr>,
+    rtc_tcp: Option<SocketAddr>,
+    /// It listens as long as it is held.
+    _listener: Option<Listener>,
     /// Where everything lives; touched once per plan, never per packet.
     places: Mutex<Places>,
 }
@@ -77,6 +90,19 @@ impl Media {
     pub fn start(config: Config, sink: Arc<dyn Fn(MediaFact) + Send + Sync>) -> Result<Self, Error> {
         let ports = Arc::new(Ports::new(config.ports));
         let stack = Stack::new();
+        let bound = match config.rtc_tcp {
+            Some(address) => {
+                let listen = || {
+                    let listener = TcpListener::bind(address)?;
+                    let bound = listener.local_addr()?;
+                    Ok((listener, bound))
+                };
+                Some(listen().map_err(|why| Error::Tcp { address, why })?)
+            }
+            None => None,
+        };
+        let rtc_tcp = bound.as_ref().map(|(_, at)| *at);
+        let (names, mut doors) = (Names::default(), Vec::new());
         let (mut threads, mut rtc) = (Vec::new(), Vec::new());
         for index in 0..config.threads.max(1) {
             let (sender, plans) = sync_channel(PLANS);
@@ -90,22 +116,40 @@ impl Media {
                 ports: ports.clone(),
                 rtc: address,
                 advertise: config.rtc_advertise.clone(),
+                tcp: rtc_tcp.map_or_else(Vec::new, |at| rtc_socket::advertised(at, &config.rtc_advertise)),
+                force_tcp: config.rtc_force_tcp && rtc_tcp.is_some(),
+                names: names.clone(),
                 stack: stack.clone(),
                 quality: config.quality,
                 jitter: config.jitter,
                 clock: config.clock.clone(),
                 sink: sink.clone(),
             };
-            let (waker, bound) = thread::spawn(parts).map_err(|why| Error { index, why })?;
+            let (door, streams) = sync_channel(STREAMS);
+            let (waker, bound) = thread::spawn(parts, streams).map_err(|why| Error::Thread { index, why })?;
+            let waker = Arc::new(waker);
+            doors.push((door, waker.clone()));
             threads.push((sender, waker));
             rtc.push(bound);
         }
-        Ok(Self { threads, rtc, places: Mutex::default() })
+        let listener = match bound {
+            Some((listener, address)) => Some(
+                Listener::start(listener, names, doors, config.clock.clone())
+                    .map_err(|why| Error::Tcp { address, why })?,
+            ),
+            None => None,
+        };
+        Ok(Self { threads, rtc, rtc_tcp, _listener: listener, places: Mutex::default() })
     }
 
     /// Where WebRTC is spoken, one address per thread.
     pub fn rtc(&self) -> &[SocketAddr] {
         &self.rtc
+    }
+
+    /// Where WebRTC is spoken over TCP.
+    pub fn rtc_tcp(&self) -> Option<SocketAddr> {
+        self.rtc_tcp
     }
 
     /// How many threads there are.

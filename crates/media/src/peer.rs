@@ -1,6 +1,6 @@
 //! One WebRTC connection: its SDP, its ICE and DTLS, what it sends and receives.
 
-use crate::{batch::Outbound, out_stream::OutStream};
+use crate::{batch::Outbound, candidates::Candidates, out_stream::OutStream, peers::Arrived};
 use bytes::Bytes;
 use mio::net::UdpSocket;
 use std::{
@@ -10,17 +10,17 @@ use std::{
     time::{Duration, Instant},
 };
 use str0m::{
-    Candidate, Event, IceConnectionState, Input, Output, Rtc, RtcConfig, RtcError,
+    Event, IceConnectionState, Input, Output, Rtc, RtcConfig, RtcError,
     change::{SdpAnswer, SdpOffer, SdpPendingOffer},
     channel::{ChannelConfig, ChannelData, ChannelId, Reliability},
     config::{CryptoProvider, DtlsCert},
     media::{Direction, KeyframeRequestKind, MediaKind, Mid, Pt, Rid},
-    net::{Protocol, Receive},
+    net::{Protocol, Receive, Transmit},
     rtp::{ExtensionValues, RtpPacket, RtpWrite, SeqNo, Ssrc},
 };
 use trunkline_call::media::peer::{Offered, PeerFact, PeerKey, PeerMedia};
 use trunkline_sdp::webrtc::without_audio_feedback;
-use trunkline_types::{RoomSid, TrackSid};
+use trunkline_types::{RoomSid, TrackSid, VoiceCodec};
 
 /// Labels of the data channels every LiveKit client knows.
 const LABELS: [&str; 2] = ["_reliable", "_lossy"];
@@ -51,13 +51,15 @@ impl Stack {
         Self { provider, certificate }
     }
 
-    fn rtc(&self, now: Instant) -> Rtc {
+    fn rtc(&self, codec: VoiceCodec, now: Instant) -> Rtc {
         let mut config = RtcConfig::new()
             .set_crypto_provider(self.provider.clone())
             .set_rtp_mode(true)
             .set_ice_lite(true)
             .clear_codecs()
-            .enable_opus(true, false)
+            .enable_opus(codec == VoiceCodec::Opus, false)
+            .enable_pcmu(codec == VoiceCodec::Pcmu, false)
+            .enable_pcma(codec == VoiceCodec::Pcma, false)
             .enable_vp8(true)
             .enable_h264(true);
         if let Some(certificate) = &self.certificate {
@@ -103,12 +105,15 @@ pub(crate) struct Outbox {
     pub(crate) packets: Vec<(RoomSid, usize, RtpPacket)>,
     /// Sections whose receiver wants a key frame: connection and section.
     pub(crate) keyframes: Vec<(usize, Mid)>,
+    /// Packets for the streams of clients, and the connections they are of.
+    pub(crate) framed: Vec<(usize, Transmit)>,
 }
 
 /// See the module.
 pub(crate) struct Peer {
     pub(crate) key: PeerKey,
     pub(crate) room: RoomSid,
+    codec: VoiceCodec,
     rtc: Rtc,
     pub(crate) sections: Vec<Section>,
     published: Vec<Published>,
@@ -133,17 +138,20 @@ pub(crate) struct Peer {
 }
 
 impl Peer {
-    pub(crate) fn new(key: PeerKey, room: RoomSid, stack: &Stack, candidates: &[SocketAddr], now: Instant) -> Self {
-        let mut rtc = stack.rtc(now);
-        for address in candidates {
-            match Candidate::host(*address, "udp") {
-                Ok(candidate) => drop(rtc.add_local_candidate(candidate)),
-                Err(why) => tracing::warn!(%address, %why, "not a candidate"),
-            }
-        }
+    pub(crate) fn new(
+        key: PeerKey,
+        room: RoomSid,
+        codec: VoiceCodec,
+        stack: &Stack,
+        candidates: &Candidates,
+        now: Instant,
+    ) -> Self {
+        let mut rtc = stack.rtc(codec, now);
+        candidates.tell(&mut rtc);
         Self {
             key,
             room,
+            codec,
             rtc,
             sections: Vec::new(),
             published: Vec::new(),
@@ -314,14 +322,19 @@ impl Peer {
         }
     }
 
-    /// A datagram came for it.
-    pub(crate) fn receive(&mut self, datagram: &[u8], from: SocketAddr, to: SocketAddr, now: Instant) {
+    /// A datagram came for it; returns whether it was meant for it. A stranger's is if its key
+    /// (RFC 8489 §14.5) is that of this connection, and is dropped unless it is.
+    pub(crate) fn receive(&mut self, arrived: &Arrived<'_>, to: SocketAddr, now: Instant) -> bool {
         // What does not parse is dropped here; what parses but does not decrypt, inside.
-        if let Ok(receive) = Receive::new(Protocol::Udp, from, to, datagram)
-            && let Err(why) = self.rtc.handle_input(Input::Receive(now, receive))
-        {
+        let Ok(receive) = Receive::new(arrived.protocol, arrived.from, to, arrived.datagram) else { return false };
+        let input = Input::Receive(now, receive);
+        if arrived.is_stranger && !self.rtc.accepts(&input) {
+            return false;
+        }
+        if let Err(why) = self.rtc.handle_input(input) {
             tracing::debug!(participant = %self.key.participant, %why, "a datagram was refused");
         }
+        true
     }
 
     /// Time has passed.
@@ -349,6 +362,7 @@ impl Peer {
                     self.due = Some(at);
                     return Ok(());
                 }
+                Output::Transmit(send) if send.proto == Protocol::Tcp => out.framed.push((index, send)),
                 Output::Transmit(send) => outbound.push(send, socket),
                 Output::Event(event) => self.event(index, event, out),
             }
@@ -468,8 +482,8 @@ impl Peer {
         }
     }
 
-    /// Sends a packet of a track on a section. `payload_type` is the publisher's; `None` for Opus of
-    /// our own. `id` tells the source's numbers from those of another one.
+    /// Sends a packet of a track on a section. `payload_type` is the publisher's; `None` for a
+    /// voice of our own. `id` tells the source's numbers from those of another one.
     #[expect(clippy::too_many_arguments, reason = "the fields of an RTP packet")]
     pub(crate) fn forward(
         &mut self,
@@ -495,7 +509,7 @@ impl Peer {
             }
         };
         let Some(pt) = mapped else { return };
-        let frame = if video { 3_000 } else { 960 };
+        let frame = if video { 3_000 } else { self.codec.frame_ticks() };
         let Some((sequence, timestamp)) = held.numbers.number(id, sequence, timestamp, frame) else { return };
         let mid = held.mid;
         if let Some(stream) = self.rtc.direct_api().stream_tx_by_mid(mid, None) {
@@ -518,9 +532,9 @@ fn map_payload_type(rtc: &Rtc, mid: Mid, theirs: Option<Pt>, video: bool) -> Opt
     let media = rtc.media(mid)?;
     let known = rtc.codec_config().params();
     let remote = media.remote_pts();
-    let opus = |spec: &str0m::format::CodecSpec| spec.codec == str0m::format::Codec::Opus;
     if !video {
-        return known.iter().find(|p| opus(&p.spec()) && remote.contains(&p.pt())).map(|p| p.pt());
+        // The room's, the only one there is.
+        return known.iter().find(|p| p.spec().codec.is_audio() && remote.contains(&p.pt())).map(|p| p.pt());
     }
     let theirs = theirs?;
     if remote.contains(&theirs) { Some(theirs) } else { None }

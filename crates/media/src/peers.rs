@@ -4,40 +4,56 @@
 use crate::{
     batch::BATCH,
     peer::Peer,
+    room::FRAME,
     rtc_socket::stun_ufrag,
     stages::Way,
     thread::{RTC_BUDGET, Thread},
     track::{Origin, Subscriber, Track, level_of_dbov, level_of_pcm},
     uplink::Uplink,
+    voice::Law,
 };
 use std::{
     cmp::Reverse,
     net::SocketAddr,
     panic::{AssertUnwindSafe, catch_unwind},
 };
-use str0m::rtp::{ExtensionValues, RtpPacket};
+use str0m::{
+    net::Protocol,
+    rtp::{ExtensionValues, RtpPacket},
+};
 use trunkline_call::media::{
     MediaFact,
     peer::{PeerFact, PeerKey, PeerMedia, PeerPlan, Side, TrackOrigin},
     timings::Stage,
 };
-use trunkline_types::{ParticipantSid, RoomSid, Time, TrackSid};
+use trunkline_types::{ParticipantSid, RoomSid, Time, TrackSid, VoiceCodec};
 
+/// Ticks of a video's timestamps a second.
+const VIDEO_CLOCK: u32 = 90_000;
 /// A packet of Opus without speech is no longer than this, in bytes.
 const OPUS_PAUSE: usize = 8;
 /// How loud speech is said to be that nobody has decoded.
 const OPUS_LEVEL: f32 = 0.1;
 
+/// What came for a connection.
+pub(crate) struct Arrived<'a> {
+    pub(crate) datagram: &'a [u8],
+    pub(crate) from: SocketAddr,
+    pub(crate) protocol: Protocol,
+    /// Nothing good has come from this address yet.
+    pub(crate) is_stranger: bool,
+}
+
 impl Thread {
     pub(crate) fn peer_plan(&mut self, plan: PeerPlan, now: Time) {
         match plan {
-            PeerPlan::Offer { peer, room, sdp, id, renew } => {
-                let index = self.peer(&peer, &room, now);
+            PeerPlan::Offer { peer, room, codec, sdp, id, renew } => {
+                let index = self.peer(&peer, &room, codec, now);
                 let answered = self.guarded(index, |held| held.answer(&sdp, &renew));
                 self.tell(index, peer, answered, |peer, sdp| PeerFact::Answered { peer, sdp, id });
             }
-            PeerPlan::MakeOffer { peer, room, add, remove, restart_ice } => {
-                let index = self.peer(&peer, &room, now);
+            PeerPlan::MakeOffer { peer, room, codec, add, remove, restart_ice } => {
+                let index = self.peer(&peer, &room, codec, now);
                 let offered = self.guarded(index, |held| held.offer(&add, &remove, restart_ice));
                 self.tell(index, peer, offered, |peer, (sdp, sections)| PeerFact::Offered { peer, sdp, sections });
             }
@@ -82,14 +98,21 @@ impl Thread {
     }
 
     /// The connection, made when it is new.
-    fn peer(&mut self, key: &PeerKey, room: &RoomSid, now: Time) -> usize {
+    fn peer(&mut self, key: &PeerKey, room: &RoomSid, codec: VoiceCodec, now: Time) -> usize {
         if let Some(index) = self.peer_index.get(key) {
             return *index;
         }
-        let peer = Peer::new(key.clone(), room.clone(), &self.stack, &self.candidates, self.instant(now));
+        let peer = Peer::new(key.clone(), room.clone(), codec, &self.stack, &self.candidates, self.instant(now));
         let index = self.peers.insert(peer);
         self.peer_index.insert(key.clone(), index);
-        self.room(room, now).peers += 1;
+        let held = self.room(room, now);
+        held.peers += 1;
+        held.codec = codec;
+        for leg in &held.legs.clone() {
+            if let Some(leg) = self.legs.get_mut(*leg) {
+                leg.room_codec(codec);
+            }
+        }
         index
     }
 
@@ -121,6 +144,7 @@ impl Thread {
         let Some(peer) = self.peers.get(index) else { return };
         for ufrag in &peer.ufrags {
             self.by_ufrag.insert(ufrag.clone(), index);
+            self.names.note(ufrag, self.index);
         }
     }
 
@@ -207,13 +231,13 @@ impl Thread {
         let room = peer.room.clone();
         let quality = self.quality;
         let (mut keyframe, instant) = (None, self.instant(now));
-        let rate = self.rooms.get(&room).map_or(8_000, |r| r.rate);
+        let (rate, codec) = self.rooms.get(&room).map_or((8_000, VoiceCodec::Opus), |r| (r.rate, r.codec));
         if let Some(track) = self.track(&room, sid) {
             track.subscribers.push(Subscriber { peer: index, section });
             match track.origin {
                 Origin::Peer { peer, video: true } => keyframe = Some(peer),
                 Origin::Builtin(_) if track.uplink.is_none() => {
-                    track.uplink = Uplink::new(rate, quality).map(Box::new);
+                    track.uplink = Uplink::new(codec, rate, quality).map(Box::new);
                 }
                 // The encoder of a caller's voice is made when it speaks: its codec may change.
                 Origin::Peer { .. } | Origin::Leg(_) | Origin::Builtin(_) | Origin::Gone => {}
@@ -249,6 +273,8 @@ impl Thread {
         let Some(peer) = self.peers.try_remove(index) else { return };
         self.peer_index.remove(&peer.key);
         self.by_ufrag.retain(|_, held| *held != index);
+        self.names.forget(&peer.ufrags);
+        self.close_streams(index);
         self.addresses.forget(index);
         self.due.retain(|Reverse((_, held))| *held != index);
         if let Some(room) = self.rooms.get_mut(&peer.room) {
@@ -293,7 +319,7 @@ impl Thread {
         more
     }
 
-    fn datagram(&mut self, datagram: &[u8], from: SocketAddr, now: Time) {
+    pub(crate) fn datagram(&mut self, datagram: &[u8], from: SocketAddr, now: Time) {
         let known = self.addresses.get(from);
         let index = match known {
             Some(index) => index,
@@ -310,19 +336,28 @@ impl Thread {
             Some(named) => *named,
             None => index,
         };
-        let instant = self.instant(now);
-        let same_family = |c: &&SocketAddr| c.is_ipv4() == from.is_ipv4();
-        let Some(to) = self.candidates.iter().find(same_family).copied() else { return };
-        let Some(peer) = self.peers.get_mut(index) else { return };
-        if known != Some(index) {
+        // Who only claims to be a client must not take its place.
+        let is_stranger = known != Some(index);
+        let arrived = Arrived { datagram, from, protocol: Protocol::Udp, is_stranger };
+        if self.take_in(index, arrived, now) && is_stranger && self.peers.contains(index) {
             self.addresses.note(from, index);
         }
+    }
+
+    /// Gives a connection what came for it; returns whether that was meant for it.
+    pub(crate) fn take_in(&mut self, index: usize, arrived: Arrived<'_>, now: Time) -> bool {
+        let instant = self.instant(now);
+        let Some(to) = self.candidates.facing(arrived.from, arrived.protocol) else { return false };
+        let Some(peer) = self.peers.get_mut(index) else { return false };
         let before = self.stages.enter(Stage::RtcIn);
-        match catch_unwind(AssertUnwindSafe(|| peer.receive(datagram, from, to, instant))) {
-            Ok(()) => self.drive(index, now),
+        let taken = catch_unwind(AssertUnwindSafe(|| peer.receive(&arrived, to, instant)));
+        match taken {
+            Ok(true) => self.drive(index, now),
+            Ok(false) => {}
             Err(_) => self.peer_fault(index),
         }
         self.stages.enter(before);
+        taken.unwrap_or(false)
     }
 
     /// Wakes the connections whose time has come.
@@ -430,7 +465,8 @@ impl Thread {
         let Some(track) = room.tracks.get_mut(index) else { return };
         let Origin::Peer { video, .. } = track.origin else { return };
         let header = &packet.header;
-        track.arrivals.note(track.id, *packet.seq_no, header.timestamp, video, now);
+        let clock = if video { VIDEO_CLOCK } else { room.codec.clock() };
+        track.arrivals.note(track.id, *packet.seq_no, header.timestamp, clock, now);
         let ext_vals = ExtensionValues {
             audio_level: header.ext_vals.audio_level,
             voice_activity: header.ext_vals.voice_activity,
@@ -444,7 +480,7 @@ impl Thread {
         }
         if track.is_for_phones() && !track.muted && !room.legs.is_empty() && !packet.payload.is_empty() {
             if track.downlink.is_none() {
-                track.downlink = crate::downlink::Downlink::new(room.rate, self.jitter).map(Box::new);
+                track.downlink = crate::downlink::Downlink::new(room.codec, room.rate, self.jitter).map(Box::new);
             }
             if let Some(downlink) = &mut track.downlink {
                 downlink.push(header.sequence_number, header.timestamp, header.marker, &packet.payload, now);
@@ -471,6 +507,7 @@ impl Thread {
         if leg.fresh.is_empty() && leg.passed.is_empty() {
             return;
         }
+        let codec = self.rooms.get(&leg.room).map_or(VoiceCodec::Opus, |room| room.codec);
         let found = leg.track.and_then(|at| self.rooms.get_mut(&leg.room)?.tracks.get_mut(at));
         let is_heard = found.as_ref().is_some_and(|track| !track.subscribers.is_empty());
         if let Some(track) = found
@@ -478,8 +515,7 @@ impl Thread {
         {
             track.note_level(level_of_pcm(&leg.fresh));
             for frame in leg.passed.drain(..) {
-                // Only a decoder knows how loud it is; a packet without speech has a few bytes.
-                track.note_level(if frame.payload.len() > OPUS_PAUSE { OPUS_LEVEL } else { 0.0 });
+                track.note_level(level_of_packet(codec, &frame.payload));
                 self.frames.push(frame);
             }
             let rate = leg.rate();
@@ -487,7 +523,7 @@ impl Thread {
                 && !leg.fresh.is_empty()
                 && track.uplink.as_ref().is_none_or(|held| held.rate() != rate)
             {
-                track.uplink = Uplink::new(rate, self.quality).map(Box::new);
+                track.uplink = Uplink::new(codec, rate, self.quality).map(Box::new);
             }
             if let Some(uplink) = &mut track.uplink {
                 if leg.gap > 0 {
@@ -559,5 +595,18 @@ impl Thread {
             }
         }
         self.touched = touched;
+    }
+}
+
+/// How loud a packet is. Of Opus only a decoder knows it; one without speech has a few bytes.
+fn level_of_packet(codec: VoiceCodec, payload: &[u8]) -> f32 {
+    match Law::of(codec) {
+        None if payload.len() > OPUS_PAUSE => OPUS_LEVEL,
+        None => 0.0,
+        Some(law) => {
+            let mut pcm = [0; FRAME];
+            let samples = law.decode(payload, &mut pcm);
+            level_of_pcm(&pcm[..samples])
+        }
     }
 }

@@ -12,9 +12,6 @@ use trunkline_types::{RoomSid, Time};
 pub(crate) const REPORT_EVERY: u16 = 250;
 /// A jump of more numbers is no loss but a new beginning.
 const JUMP: u64 = 3_000;
-/// Ticks of RTP timestamps a second.
-const AUDIO_CLOCK: u64 = 48_000;
-const VIDEO_CLOCK: u64 = 90_000;
 /// A step of the timestamp or of time beyond this is a pause and says nothing of the network.
 const PAUSE: Duration = Duration::from_secs(2);
 
@@ -33,8 +30,9 @@ pub(crate) struct Arrivals {
 }
 
 impl Arrivals {
-    /// A packet came. `id` tells the source's numbers from those of another one.
-    pub(crate) fn note(&mut self, id: u64, sequence: u64, timestamp: u32, video: bool, now: Time) {
+    /// A packet came, whose timestamps tick at `clock` Hz. `id` tells the source's numbers from those
+    /// of another one.
+    pub(crate) fn note(&mut self, id: u64, sequence: u64, timestamp: u32, clock: u32, now: Time) {
         let follows = self.numbers.filter(|(_, highest)| self.id == id && sequence.abs_diff(*highest) <= JUMP);
         let Some((before, highest)) = follows else {
             *self = Self {
@@ -52,8 +50,7 @@ impl Arrivals {
             return;
         }
         if let Some((then, held)) = self.last.replace((now, timestamp)) {
-            let clock = if video { VIDEO_CLOCK } else { AUDIO_CLOCK };
-            let sent = u64::from(timestamp.wrapping_sub(held)) * 1_000_000_000 / clock;
+            let sent = u64::from(timestamp.wrapping_sub(held)) * 1_000_000_000 / u64::from(clock.max(1));
             let came = now.nanos.saturating_sub(then.nanos);
             let pause = PAUSE.as_nanos() as u64;
             if sent < pause && came < pause {
@@ -105,26 +102,26 @@ mod tests {
         let mut arrivals = Arrivals::default();
         assert_eq!(arrivals.take(), Reception::default());
         for n in (0..100).filter(|n| n % 10 != 3) {
-            arrivals.note(1, 65_500 + n, n as u32 * 960, false, at(n * 20));
+            arrivals.note(1, 65_500 + n, n as u32 * 960, 48_000, at(n * 20));
         }
         let taken = arrivals.take();
         assert_eq!((taken.expected, taken.received, taken.jitter), (100, 90, Duration::ZERO));
         assert_eq!(arrivals.take().expected, 0, "silence is no loss");
         // One of before comes late, and one of its own does not come.
-        arrivals.note(1, 65_593, 0, false, at(2_000));
-        arrivals.note(1, 65_600, 96_000, false, at(2_000));
-        arrivals.note(1, 65_602, 97_920, false, at(2_040));
+        arrivals.note(1, 65_593, 0, 48_000, at(2_000));
+        arrivals.note(1, 65_600, 96_000, 48_000, at(2_000));
+        arrivals.note(1, 65_602, 97_920, 48_000, at(2_040));
         assert_eq!((arrivals.take().expected, arrivals.take().expected), (3, 0));
     }
 
     #[test]
     fn another_source_and_a_jump_are_no_loss() {
         let mut arrivals = Arrivals::default();
-        arrivals.note(1, 10, 0, false, at(0));
-        arrivals.note(2, 2_000, 0, false, at(20));
+        arrivals.note(1, 10, 0, 48_000, at(0));
+        arrivals.note(2, 2_000, 0, 48_000, at(20));
         assert_eq!(arrivals.take().expected, 1);
-        arrivals.note(2, u64::MAX, u32::MAX, true, at(40));
-        arrivals.note(2, 0, 0, true, at(60));
+        arrivals.note(2, u64::MAX, u32::MAX, 90_000, at(40));
+        arrivals.note(2, 0, 0, 90_000, at(60));
         let taken = arrivals.take();
         assert!(taken.expected <= 1 && taken.received <= taken.expected);
     }
@@ -133,13 +130,13 @@ mod tests {
     fn packets_that_come_unevenly_have_jitter_and_pauses_have_none() {
         let mut arrivals = Arrivals::default();
         for n in 0..200 {
-            arrivals.note(1, n, n as u32 * 960, false, at(n * 20 + n % 2 * 16));
+            arrivals.note(1, n, n as u32 * 960, 48_000, at(n * 20 + n % 2 * 16));
         }
         let jitter = arrivals.take().jitter.as_millis();
         assert!((14..=16).contains(&jitter), "{jitter}");
         let mut steady = Arrivals::default();
-        steady.note(1, 1, 0, false, at(0));
-        steady.note(1, 2, 960, false, at(60_000));
+        steady.note(1, 1, 0, 48_000, at(0));
+        steady.note(1, 2, 960, 48_000, at(60_000));
         assert_eq!(steady.take().jitter, Duration::ZERO);
     }
 }

@@ -6,7 +6,7 @@ use crate::{
 };
 use slab::Slab;
 use std::collections::HashMap;
-use trunkline_types::{ParticipantSid, TrackSid};
+use trunkline_types::{ParticipantSid, TrackSid, VoiceCodec};
 
 /// Samples of 20 ms at 16 kHz: the largest frame.
 pub(crate) const FRAME: usize = 320;
@@ -21,6 +21,8 @@ pub(crate) struct Room {
     pub(crate) peers: usize,
     /// Samples per second of its mix: 16,000 if a phone there can hear it.
     pub(crate) rate: u32,
+    /// What its WebRTC participants speak.
+    pub(crate) codec: VoiceCodec,
     /// Frames until it is reported who speaks.
     pub(crate) until_report: u8,
     /// Frames until it is reported how tracks arrive.
@@ -38,6 +40,7 @@ impl Room {
             by_sid: HashMap::new(),
             peers: 0,
             rate: 8_000,
+            codec: VoiceCodec::Opus,
             until_report: 0,
             until_reception: crate::reception::REPORT_EVERY,
             spoke: false,

@@ -4,6 +4,7 @@ use crate::{
     addresses::Addresses,
     batch::{Inbound, Outbound},
     builtin::Member,
+    candidates::Candidates,
     downlink::Jitter,
     leg::Leg,
     peer::{Outbox, Peer, Stack},
@@ -11,6 +12,7 @@ use crate::{
     room::{FRAME, Room},
     rtc_socket,
     stages::Stages,
+    tcp::{Handover, Names, Streams, stream_of},
     uplink::{Frame, Quality},
     wheel::Wheel,
 };
@@ -58,6 +60,11 @@ pub(crate) struct Parts {
     pub(crate) ports: Arc<Ports>,
     pub(crate) rtc: SocketAddr,
     pub(crate) advertise: Vec<IpAddr>,
+    /// The addresses of the TCP port that all threads share; none if there is none.
+    pub(crate) tcp: Vec<SocketAddr>,
+    /// Clients are told of TCP alone.
+    pub(crate) force_tcp: bool,
+    pub(crate) names: Names,
     pub(crate) stack: Stack,
     pub(crate) quality: Quality,
     pub(crate) jitter: Jitter,
@@ -66,8 +73,8 @@ pub(crate) struct Parts {
 }
 
 /// Starts a thread; returns what wakes it and the address of its WebRTC socket.
-pub(crate) fn spawn(parts: Parts) -> io::Result<(Waker, SocketAddr)> {
-    let (thread, waker, bound) = Thread::new(&parts)?;
+pub(crate) fn spawn(parts: Parts, streams: Receiver<Handover>) -> io::Result<(Waker, SocketAddr)> {
+    let (thread, waker, bound) = Thread::new(&parts, streams)?;
     let (plans, clock, sink) = (parts.plans, parts.clock, parts.sink);
     Builder::new().name(format!("media-{}", parts.index)).spawn(move || run(thread, &plans, &clock, &sink))?;
     Ok((waker, bound))
@@ -105,7 +112,10 @@ fn run(mut thread: Thread, plans: &Receiver<MediaPlan>, clock: &Clock, sink: &Si
             match event.token() {
                 WAKER => {}
                 RTC => rtc = true,
-                token => thread.ready.push(token),
+                token => match stream_of(token) {
+                    Some(stream) => thread.streams.ready.push(stream),
+                    None => thread.ready.push(token),
+                },
             }
         }
         loop {
@@ -118,8 +128,10 @@ fn run(mut thread: Thread, plans: &Receiver<MediaPlan>, clock: &Clock, sink: &Si
         let now = clock();
         thread.stages.begin(now);
         more = rtc && thread.receive_rtc(now);
+        thread.adopt_streams(now);
+        thread.serve_streams(now);
         thread.receive_legs(now);
-        more |= !thread.ready.is_empty();
+        more |= !thread.ready.is_empty() || !thread.streams.ready.is_empty();
         thread.wake_peers(now);
         thread.tick_rooms(now);
         thread.flush(now);
@@ -131,9 +143,9 @@ fn run(mut thread: Thread, plans: &Receiver<MediaPlan>, clock: &Clock, sink: &Si
 
 /// See the module.
 pub(crate) struct Thread {
-    index: usize,
+    pub(crate) index: usize,
     pub(crate) stages: Stages,
-    poll: Poll,
+    pub(crate) poll: Poll,
     pub(crate) legs: Slab<Box<Leg>>,
     leg_index: HashMap<LegKey, usize>,
     pub(crate) rooms: HashMap<RoomSid, Box<Room>>,
@@ -145,7 +157,9 @@ pub(crate) struct Thread {
     pub(crate) due: BinaryHeap<Reverse<(Instant, usize)>>,
     pub(crate) wheel: Wheel<RoomSid>,
     pub(crate) socket: UdpSocket,
-    pub(crate) candidates: Vec<SocketAddr>,
+    pub(crate) candidates: Candidates,
+    pub(crate) names: Names,
+    pub(crate) streams: Streams,
     pub(crate) stack: Stack,
     ports: Arc<Ports>,
     pub(crate) quality: Quality,
@@ -173,13 +187,14 @@ pub(crate) struct Thread {
 
 impl Thread {
     /// A thread that does not run yet, what wakes it, and the address of its WebRTC socket.
-    fn new(parts: &Parts) -> io::Result<(Self, Waker, SocketAddr)> {
+    fn new(parts: &Parts, streams: Receiver<Handover>) -> io::Result<(Self, Waker, SocketAddr)> {
         let poll = Poll::new()?;
         let waker = Waker::new(poll.registry(), WAKER)?;
         let mut socket = rtc_socket::bind(parts.rtc)?;
         let bound = socket.local_addr()?;
         poll.registry().register(&mut socket, RTC, Interest::READABLE)?;
-        let candidates = rtc_socket::advertised(bound, &parts.advertise);
+        let udp = if parts.force_tcp { Vec::new() } else { rtc_socket::advertised(bound, &parts.advertise) };
+        let candidates = Candidates { udp, tcp: parts.tcp.clone() };
         let thread = Self {
             index: parts.index,
             stages: Stages::new({
@@ -198,6 +213,8 @@ impl Thread {
             wheel: Wheel::default(),
             socket,
             candidates,
+            names: parts.names.clone(),
+            streams: Streams::new(streams),
             stack: parts.stack.clone(),
             ports: parts.ports.clone(),
             quality: parts.quality,
@@ -327,7 +344,12 @@ impl Thread {
         match opened {
             Ok((index, rtp)) => {
                 self.leg_index.insert(key.clone(), index);
-                self.room(&room, now).legs.push(index);
+                let held = self.room(&room, now);
+                held.legs.push(index);
+                let codec = held.codec;
+                if let Some(leg) = self.legs.get_mut(index) {
+                    leg.room_codec(codec);
+                }
                 self.set_rate(&room);
                 self.facts.push(MediaFact::Opened { leg: key, rtp });
             }
@@ -411,6 +433,7 @@ impl Thread {
     fn flush(&mut self, now: Time) {
         self.stages.enter(Stage::Send);
         self.outbound.flush(&self.socket);
+        self.flush_streams(now);
         let legs = &mut self.legs;
         self.stages.end(|index, way, spent| {
             if let Some(leg) = legs.get_mut(index) {
@@ -439,3 +462,5 @@ impl Thread {
 
 #[cfg(test)]
 mod latency;
+#[cfg(test)]
+mod strangers;

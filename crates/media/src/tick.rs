@@ -133,11 +133,11 @@ impl Thread {
         }
     }
 
-    /// Where the only phone speaks Opus and hears at most one voice, packets go to it as they came.
+    /// Where the only phone speaks the room's codec and hears at most one voice, packets go to it as they came.
     fn relay(&mut self, sid: &RoomSid, now: Time) -> bool {
         let Some(room) = self.rooms.get_mut(sid) else { return false };
         let [index] = room.legs[..] else { return false };
-        let Some(leg) = self.legs.get_mut(index).filter(|leg| leg.takes_opus()) else { return false };
+        let Some(leg) = self.legs.get_mut(index).filter(|leg| leg.takes_packets()) else { return false };
         let mut voices = room.tracks.iter_mut().filter(|(_, t)| !t.muted && t.downlink.is_some());
         let (voice, others) = (voices.next(), voices.next());
         if !room.builtins.is_empty() || others.is_some() {

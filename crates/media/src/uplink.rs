@@ -1,13 +1,9 @@
-//! A voice of our own on its way to WebRTC subscribers: PCM in, Opus frames of 20 ms out.
+//! A voice of our own on its way to WebRTC subscribers: PCM in, frames of 20 ms out.
 
+use crate::voice::VoiceEncoder;
 use std::sync::Arc;
-use trunkline_audio::{
-    gate::Gate,
-    opus::{Encoder, EncoderConfig},
-};
+use trunkline_types::VoiceCodec;
 
-/// Opus' RTP clock ticks in a frame of 20 ms (RFC 7587 §4.1).
-const TICKS: u32 = 960;
 /// The largest frame we make.
 const FRAME_BYTES: usize = 400;
 /// Samples of 20 ms at 16 kHz, the most there are.
@@ -41,42 +37,40 @@ pub(crate) struct Frame {
 
 /// See the module.
 pub(crate) struct Uplink {
-    encoder: Encoder,
-    gate: Gate,
+    encoder: VoiceEncoder,
     samples: usize,
+    /// Ticks of the codec's clock in a frame.
+    ticks: u32,
     pending: [i16; SAMPLES],
     filled: usize,
     sequence: u64,
     timestamp: u32,
     /// The next frame begins a talkspurt.
     marker: bool,
-    /// Silence as it was encoded the last time: what is silent is not encoded twice.
-    silence: Option<Arc<[u8]>>,
+    /// The last frame: one that is the same is not copied.
+    last: Option<Arc<[u8]>>,
 }
 
 impl Uplink {
     /// An encoder for PCM at `rate` Hz, 8,000 or 16,000.
-    pub(crate) fn new(rate: u32, quality: Quality) -> Option<Self> {
-        let bitrate = if rate > 8_000 { quality.wideband } else { quality.narrowband };
-        let config = EncoderConfig { rate, bitrate, complexity: quality.complexity, ..EncoderConfig::default() };
-        let encoder = Encoder::new(config).map_err(|why| tracing::error!(%why, "no Opus encoder")).ok()?;
+    pub(crate) fn new(codec: VoiceCodec, rate: u32, quality: Quality) -> Option<Self> {
         Some(Self {
-            encoder,
-            gate: Gate::new(rate),
+            encoder: VoiceEncoder::new(codec, rate, quality)?,
             samples: usize::try_from(rate / 50).ok()?.min(SAMPLES),
+            ticks: codec.frame_ticks(),
             pending: [0; SAMPLES],
             filled: 0,
             sequence: 0,
             timestamp: 0,
             marker: true,
-            silence: None,
+            last: None,
         })
     }
 
     /// Something is missing: `samples` that nobody will deliver.
     pub(crate) fn skip(&mut self, samples: u32) {
         self.filled = 0;
-        self.timestamp = self.timestamp.wrapping_add(samples.wrapping_mul(TICKS) / self.samples as u32);
+        self.timestamp = self.timestamp.wrapping_add(samples.wrapping_mul(self.ticks) / self.samples as u32);
         self.marker = true;
     }
 
@@ -100,21 +94,20 @@ impl Uplink {
                     self.marker = false;
                 }
                 self.sequence += 1;
-                self.timestamp = self.timestamp.wrapping_add(TICKS);
+                self.timestamp = self.timestamp.wrapping_add(self.ticks);
             }
         }
     }
 
     fn encode(&mut self) -> Option<Arc<[u8]>> {
-        let frame = &self.pending[..self.samples];
-        let silent = self.gate.is_silent(frame);
-        if silent && let Some(known) = &self.silence {
-            return Some(known.clone());
-        }
         let mut bytes = [0; FRAME_BYTES];
-        let length = self.encoder.encode(frame, &mut bytes).ok()?;
-        let payload: Arc<[u8]> = Arc::from(bytes.get(..length)?);
-        self.silence = silent.then(|| payload.clone());
+        let length = self.encoder.encode(&self.pending[..self.samples], &mut bytes)?;
+        let bytes = bytes.get(..length)?;
+        if let Some(last) = self.last.as_ref().filter(|last| ***last == *bytes) {
+            return Some(last.clone());
+        }
+        let payload: Arc<[u8]> = Arc::from(bytes);
+        self.last = Some(payload.clone());
         Some(payload)
     }
 }

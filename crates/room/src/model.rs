@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
-use trunkline_types::{DisconnectReason, ParticipantSid, RoomSid, TrackSid};
+use trunkline_types::{DisconnectReason, ParticipantSid, RoomSid, TrackSid, VoiceCodec};
 
 /// What a room is created with; zero and empty mean: the default.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -17,6 +17,8 @@ pub struct RoomSettings {
     pub metadata: String,
     /// Agents to dispatch when the room is first created: name and metadata.
     pub agents: Vec<(String, String)>,
+    /// What it speaks over WebRTC; it stays so.
+    pub voice_codec: Option<VoiceCodec>,
 }
 
 /// LiveKit's `Room`.
@@ -32,6 +34,8 @@ pub struct RoomInfo {
     pub metadata: String,
     pub num_participants: u32,
     pub num_publishers: u32,
+    /// What is published as audio.
+    pub voice_codec: VoiceCodec,
 }
 
 /// LiveKit's `ParticipantInfo.Kind`, with its numbers.

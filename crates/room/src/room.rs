@@ -60,6 +60,7 @@ impl Room {
             metadata: self.settings.metadata.clone(),
             num_participants: u32::try_from(self.members.values().filter(|m| !m.permission.hidden).count())
                 .unwrap_or(u32::MAX),
+            voice_codec: self.settings.voice_codec.unwrap_or_default(),
             num_publishers: u32::try_from(self.members.values().filter(|m| m.is_publisher).count()).unwrap_or(u32::MAX),
         }
     }
@@ -142,6 +143,7 @@ pub(crate) fn resolved(settings: &RoomSettings, defaults: &Defaults) -> RoomSett
     RoomSettings {
         empty_timeout: or(settings.empty_timeout, defaults.empty_timeout),
         departure_timeout: or(settings.departure_timeout, defaults.departure_timeout),
+        voice_codec: settings.voice_codec.or(Some(defaults.voice_codec)),
         ..settings.clone()
     }
 }

@@ -5,7 +5,7 @@ use crate::{
     room::{self, Room},
 };
 use std::collections::{BTreeMap, BTreeSet};
-use trunkline_types::{DisconnectReason, ParticipantSid, Random, RoomSid, Time};
+use trunkline_types::{DisconnectReason, ParticipantSid, Random, RoomSid, Time, VoiceCodec};
 
 /// What a room gets that was not told otherwise.
 #[derive(Clone, Debug)]
@@ -16,11 +16,13 @@ pub struct Defaults {
     pub departure_timeout: u32,
     /// A join may create the room.
     pub auto_create: bool,
+    /// What rooms speak over WebRTC.
+    pub voice_codec: VoiceCodec,
 }
 
 impl Default for Defaults {
     fn default() -> Self {
-        Self { empty_timeout: 300, departure_timeout: 20, auto_create: true }
+        Self { empty_timeout: 300, departure_timeout: 20, auto_create: true, voice_codec: VoiceCodec::Opus }
     }
 }
 

@@ -125,6 +125,8 @@ impl Directory {
                 .or(trunk.map(|t| t.ringing_timeout_status).filter(|status| *status != 0))
                 .or(Some(settings.no_answer_status)),
             drain_ms: of_rule.drain_ms.or(of_trunk.drain_ms).or(Some(settings.drain_ms)),
+            // Without one, the room's default holds.
+            audio_codec: of_rule.audio_codec.or(of_trunk.audio_codec),
         }
     }
 

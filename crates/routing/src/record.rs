@@ -4,7 +4,7 @@
 use serde::{Deserialize, Serialize};
 use std::{collections::BTreeMap, time::Duration};
 pub use trunkline_types::policy::{AnswerPolicy, IncludeHeaders};
-use trunkline_types::{RuleId, TrunkId};
+use trunkline_types::{RuleId, TrunkId, VoiceCodec};
 
 /// LiveKit's `SIPMediaEncryption`.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -255,4 +255,6 @@ pub struct Options {
     pub no_answer_status: Option<u16>,
     /// How long the room's last words may delay our BYE, milliseconds.
     pub drain_ms: Option<u32>,
+    /// What a room that the call creates speaks over WebRTC.
+    pub audio_codec: Option<VoiceCodec>,
 }

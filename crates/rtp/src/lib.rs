@@ -8,6 +8,7 @@
     allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing, reason = "tests")
 )]
 
+mod control_lock;
 mod dtmf;
 mod dtmf_sender;
 pub mod extension;
@@ -19,6 +20,7 @@ pub mod rtcp;
 mod source_lock;
 pub mod srtp;
 
+pub use control_lock::{ControlLock, ReportSource};
 pub use dtmf::{DtmfReceiver, digit_of};
 pub use dtmf_sender::{DtmfPacket, DtmfSender, DtmfTick};
 pub use jitter::{Frame, JitterBuffer, JitterConfig, JitterStats};

@@ -39,6 +39,11 @@ impl SourceLock {
         self.locked.map(|(source, _)| source)
     }
 
+    /// Whether the source has sent within the silence after which another may take over.
+    pub fn is_flowing(&self, now: Time) -> bool {
+        self.locked.is_some_and(|(_, last)| now.since(last) < SILENCE)
+    }
+
     /// Judges a packet by where it came from.
     pub fn judge(&mut self, source: SocketAddr, ssrc: u32, now: Time) -> Judgement {
         if let Some((locked, last)) = &mut self.locked {

@@ -7,6 +7,7 @@
 mod clock;
 pub mod config;
 mod control;
+pub mod doctor;
 mod exchange_thread;
 mod outputs;
 mod run;

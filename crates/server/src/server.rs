@@ -59,7 +59,7 @@ pub struct Addresses {
     pub sip_tls: Option<SocketAddr>,
     /// WebRTC over UDP, one for each media thread.
     pub rtc_udp: Vec<SocketAddr>,
-    /// WebRTC over TCP: none yet.
+    /// WebRTC over TCP, unless it is switched off.
     pub rtc_tcp: Option<SocketAddr>,
 }
 
@@ -210,6 +210,8 @@ fn start_media(config: &Config, inbox: &Inbox) -> Result<trunkline_media::Media,
         threads: config.media_threads,
         ports: config.rtp_ports.clone(),
         rtc: SocketAddr::new(config.listen_ip, config.rtc_udp_port),
+        rtc_tcp: config.rtc_tcp_port.map(|port| SocketAddr::new(config.listen_ip, port)),
+        rtc_force_tcp: config.rtc_force_tcp,
         rtc_advertise: config.rtc_node_ip.into_iter().collect(),
         quality: trunkline_media::Quality { complexity: config.rtc_complexity, ..Default::default() },
         jitter: trunkline_media::Jitter::default(),
@@ -244,7 +246,7 @@ fn addresses(
         sip_tcp: sip.tcp.first().copied(),
         sip_tls: sip.tls.first().copied(),
         rtc_udp: media.rtc().to_vec(),
-        rtc_tcp: None,
+        rtc_tcp: media.rtc_tcp(),
     })
 }
 
@@ -280,6 +282,7 @@ fn build_exchange(config: &Config, loaded: Loaded) -> Result<Exchange, Error> {
             empty_timeout: config.room.empty_timeout,
             departure_timeout: config.room.departure_timeout,
             auto_create: config.room.auto_create,
+            voice_codec: config.room.audio_codec,
         },
         media_advertised: config.media_advertise.or(config.advertise),
         media_timeout_initial: config.media_timeout_initial,

@@ -34,9 +34,11 @@ mod task;
 mod tls;
 mod transport;
 mod udp;
+mod validity;
 
 pub use config::{Addresses, Config, Error};
 pub use counts::Counts;
 pub use inward::{Clock, Incoming, Sink};
 pub use tls::server_tls;
 pub use transport::Transport;
+pub use validity::certificate_validity;

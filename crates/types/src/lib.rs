@@ -13,6 +13,7 @@ pub mod policy;
 pub mod random;
 mod reserved_header;
 pub mod time;
+mod voice_codec;
 
 pub use end_reason::{DisconnectReason, EndReason, EndedBy};
 pub use histogram::{Histogram, Summary};
@@ -22,3 +23,4 @@ pub use pii::Pii;
 pub use random::Random;
 pub use reserved_header::is_reserved_header;
 pub use time::Time;
+pub use voice_codec::VoiceCodec;

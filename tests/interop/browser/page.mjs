@@ -97,10 +97,11 @@ const verbs = {
     show();
     return [...room.remoteParticipants.keys()];
   },
-  async microphone({ on = true }) {
+  async microphone({ on = true, bitrate }) {
     // A tone would not survive what is meant for speech.
     const options = { echoCancellation: false, noiseSuppression: false, autoGainControl: false };
-    await room.localParticipant.setMicrophoneEnabled(on, options);
+    const publish = bitrate ? { audioPreset: { maxBitrate: bitrate } } : undefined;
+    await room.localParticipant.setMicrophoneEnabled(on, options, publish);
   },
   async camera({ on = true }) {
     const shown = await room.localParticipant.setCameraEnabled(on, { resolution: { width: 640, height: 360 } });

@@ -88,11 +88,13 @@ class Peer:
         """The first such event, if there was one."""
         return next((e for e in self.events if e[0] == event and check(*e[1:])), None)
 
-    async def play(self, hertz: float, amplitude: int = 8_000) -> rtc.LocalTrackPublication:
-        """Publishes a microphone that says a tone."""
+    async def play(self, hertz: float, amplitude: int = 8_000, bitrate: int | None = None) -> rtc.LocalTrackPublication:
+        """Publishes a microphone that says a tone, with at most so many bits per second."""
         source = rtc.AudioSource(RATE, 1)
         track = rtc.LocalAudioTrack.create_audio_track("tone", source)
         options = rtc.TrackPublishOptions(source=rtc.TrackSource.SOURCE_MICROPHONE)
+        if bitrate:
+            options.audio_encoding.max_bitrate = bitrate
         publication = await self.room.local_participant.publish_track(track, options)
         self.tasks.append(asyncio.create_task(self._say(source, hertz, amplitude)))
         return publication

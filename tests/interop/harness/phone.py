@@ -61,6 +61,8 @@ class Phone(asyncio.DatagramProtocol):
         self.task: asyncio.Task | None = None
         self.at = 0
         self.also: tuple = ()
+        # The payload of every packet, in place of a tone.
+        self.speech: bytes | None = None
 
     async def __aenter__(self) -> "Phone":
         loop = asyncio.get_running_loop()
@@ -109,7 +111,7 @@ class Phone(asyncio.DatagramProtocol):
             self.at += FRAME
             voices = [(self.hertz, self.amplitude), *((hertz, 6_000) for hertz in self.also)]
             speech = sum(amplitude * numpy.sin(2 * math.pi * hertz * times) for hertz, amplitude in voices)
-            self.send(0, encode(speech.astype(int)))
+            self.send(0, self.speech or encode(speech.astype(int)))
             self.timestamp += FRAME
             next_at += 0.02
             await asyncio.sleep(max(0, next_at - loop.time()))

@@ -52,7 +52,7 @@ class Trunkline:
             "sip_port": 0,
             "listen_ip": "127.0.0.1",
             "rtp_port": "20000-30000",
-            "rtc": {"udp_port": 0},
+            "rtc": {"udp_port": 0, "tcp_port": 0},
             "keys": {KEY: SECRET},
             "answer_policy": "immediate",
             "data_dir": str(self.folder / "data"),

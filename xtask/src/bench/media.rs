@@ -5,7 +5,7 @@ use super::{
     conditions::machine,
     figures::{number, percentiles},
     in_folder,
-    pairs::{Pairs, Steady, is_good, start},
+    pairs::{DIGITS, Pairs, Steady, is_good, start},
     quality, set_up, speech, stages,
 };
 use anyhow::{Result, bail};
@@ -113,6 +113,7 @@ impl Bench<'_> {
             count,
             rate: RATE,
             interval: if self.options.quick { 6.0 } else { 15.0 },
+            digits: DIGITS,
             speech: self.speech.clone(),
             talk_percent: 100,
             // As with an agent: the caller is in the room when its partner comes.
@@ -163,7 +164,7 @@ impl Bench<'_> {
         let many = *counts.last().unwrap_or(&50);
         let conversation = Pairs { talk_percent: 40, ..self.pairs(many) };
         good &= is_good(&self.line(conversation, &json!({}), "")?.report);
-        let complexity = json!({ "rtc": { "udp_port": 0, "complexity": 9 } });
+        let complexity = json!({ "rtc": { "udp_port": 0, "tcp_port": 0, "complexity": 9 } });
         let slow = self.line(self.pairs(50), &complexity, "  (libopus complexity 9)")?;
         good &= is_good(&slow.report);
         if let (Some(few), Some(most)) = (costs.first(), costs.last()) {

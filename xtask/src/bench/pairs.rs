@@ -13,7 +13,8 @@ use std::{
 /// What is said before the number in the names of rooms.
 const PREFIX: &str = "bridge";
 /// The digits before those of the call.
-const DIGITS: &str = "+1555";
+/// What is dialled unless lots must be told apart.
+pub const DIGITS: &str = "+1555";
 /// What a load maker prints when it begins.
 const READY: &str = "ready";
 /// From the last call's beginning to the first measurement, in seconds.
@@ -28,6 +29,8 @@ pub struct Pairs {
     pub rate: f64,
     /// How long everything is measured once all are there, in seconds.
     pub interval: f64,
+    /// The number of the first room; its digits tell the rooms of two lots apart.
+    pub digits: &'static str,
     /// What they say.
     pub speech: String,
     /// How much of the time each side speaks.
@@ -82,7 +85,7 @@ impl Pairs {
             "--server",
             server.address("sip_udp"),
             "--to",
-            DIGITS,
+            self.digits,
             "--room-prefix",
             &format!("{PREFIX}_"),
             "--count",

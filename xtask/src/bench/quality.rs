@@ -50,11 +50,11 @@ fn measured(python: &Path, script: &str, files: &[&Path]) -> Result<Vec<Value>> 
 }
 
 /// A pair that records, in its own rooms.
-fn recording(server: &Server, folder: &Path, pairs: &Pairs, digits: &str, more: &[&str]) -> Result<Child> {
+fn recording(server: &Server, folder: &Path, pairs: &Pairs, more: &[&str]) -> Result<Child> {
     fs::create_dir_all(folder)?;
     let seconds = pairs.interval as u64;
     let mut run = pairs.command(server, seconds);
-    run.args(["--measure", "sound", "--record", &folder.to_string_lossy(), "--to", digits]).args(more);
+    run.args(["--measure", "sound", "--record", &folder.to_string_lossy()]).args(more);
     Ok(run.stdout(Stdio::piped()).stderr(Stdio::inherit()).spawn()?)
 }
 
@@ -80,14 +80,15 @@ pub fn measure(server: &Server, folder: &Path) -> Result<bool> {
         count: 1,
         rate: 1.0,
         interval: (length * 2 + MORE) as f64,
+        digits: "+1666",
         speech,
         talk_percent: 100,
         more: Vec::new(),
     };
     let (whole, lossy) = (folder.join("whole"), folder.join("lossy"));
     let runs = [
-        recording(server, &whole, &pairs, "+1666", &[])?,
-        recording(server, &lossy, &pairs, "+1667", &["--loss-percent", LOSS])?,
+        recording(server, &whole, &pairs, &[])?,
+        recording(server, &lossy, &Pairs { digits: "+1667", ..pairs.clone() }, &["--loss-percent", LOSS])?,
     ];
     let mut good = true;
     for run in runs {
@@ -124,12 +125,13 @@ pub fn tone(server: &Server, folder: &Path, seconds: u64) -> Result<bool> {
         count: 1,
         rate: 1.0,
         interval: seconds as f64,
+        digits: "+1668",
         speech: "tone".into(),
         talk_percent: 100,
         more: Vec::new(),
     };
     let folder = folder.join("tone");
-    let run = recording(server, &folder, &pairs, "+1668", &[])?;
+    let run = recording(server, &folder, &pairs, &[])?;
     let good = is_good(&report(&run.wait_with_output()?.stdout)?);
     for (what, file) in [("phone → room", "room.wav"), ("room → phone", "phone.wav")] {
         let path = folder.join(file);

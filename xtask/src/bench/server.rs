@@ -64,7 +64,7 @@ impl Server {
         let store = folder.join("data");
         let mut config = json!({
             "port": 0, "bind_addresses": ["127.0.0.1"], "sip_port": 0, "listen_ip": "127.0.0.1",
-            "rtp_port": "20000-60000", "rtc": { "udp_port": 0 }, "keys": { KEY: SECRET }, "answer_policy": "immediate",
+            "rtp_port": "20000-60000", "rtc": { "udp_port": 0, "tcp_port": 0 }, "keys": { KEY: SECRET }, "answer_policy": "immediate",
             "data_dir": store, "media_timeout_initial": "300s",
         });
         if let (Some(config), Some(more)) = (config.as_object_mut(), more.as_object()) {

@@ -17,8 +17,15 @@ pub(crate) fn room(info: &RoomInfo) -> proto::Room {
         metadata: info.metadata.clone(),
         num_participants: info.num_participants,
         num_publishers: info.num_publishers,
+        enabled_codecs: enabled_codecs(info),
         ..Default::default()
     }
+}
+
+/// What may be published in a room; video goes first, for JavaScript picks from it.
+pub(crate) fn enabled_codecs(info: &RoomInfo) -> Vec<proto::Codec> {
+    let codecs = ["video/VP8", "video/H264", info.voice_codec.mime()];
+    codecs.map(|mime| proto::Codec { mime: mime.to_owned(), fmtp_line: String::new() }).to_vec()
 }
 
 /// Reads what a room is created with.
@@ -29,6 +36,7 @@ pub(crate) fn room_settings(request: proto::CreateRoomRequest) -> (String, RoomS
         max_participants: request.max_participants,
         metadata: request.metadata,
         agents: request.agents.into_iter().map(|agent| (agent.agent_name, agent.metadata)).collect(),
+        voice_codec: None,
     };
     (request.name, settings)
 }

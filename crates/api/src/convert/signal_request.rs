@@ -194,7 +194,7 @@ const fn leave_reason(reason: proto::DisconnectReason) -> DisconnectReason {
     }
 }
 
-/// `None` for what is so already: candidates are UDP, and no bandwidth is limited.
+/// `None` for what is so already: UDP is preferred, and no bandwidth is limited.
 fn scenario(simulate: proto::SimulateScenario) -> Option<Scenario> {
     use simulate_scenario::Scenario as Wire;
     let Some(scenario) = simulate.scenario else {
@@ -209,7 +209,9 @@ fn scenario(simulate: proto::SimulateScenario) -> Option<Scenario> {
         Wire::DisconnectSignalOnResumeNoMessages(_) => Scenario::DisconnectSignalOnResumeNoMessages,
         Wire::LeaveRequestFullReconnect(_) => Scenario::LeaveRequestFullReconnect,
         Wire::SwitchCandidateProtocol(protocol) if protocol == i32::from(proto::CandidateProtocol::Udp) => return None,
-        Wire::SwitchCandidateProtocol(_) => Scenario::Unplayable("this server has UDP candidates alone"),
+        Wire::SwitchCandidateProtocol(_) => {
+            Scenario::Unplayable("a client that finds UDP uses it; `rtc.force_tcp` keeps all of them off it")
+        }
         Wire::SubscriberBandwidth(0) => return None,
         Wire::SubscriberBandwidth(_) => Scenario::Unplayable("this server does not limit the bandwidth of subscribers"),
     })

@@ -1,6 +1,6 @@
 //! What rooms say to clients: LiveKit's `SignalResponse`.
 
-use super::{participant, room, signal_request::add_track_request, track};
+use super::{participant, room, room::enabled_codecs, signal_request::add_track_request, track};
 use livekit_protocol::{self as proto, request_response, signal_response::Message};
 use std::{collections::BTreeMap, time::Duration};
 use trunkline_room::signal::{About, Description, Joined, LeaveAction, Response, TrackChange};
@@ -19,8 +19,6 @@ const PROTOCOL: i32 = 17;
 const AGENT_PROTOCOL: i32 = 1;
 /// Clients of this protocol and newer act on [`LeaveAction`].
 const KNOWS_ACTIONS: i32 = 13;
-/// What clients may publish; video goes first, for JavaScript picks from it.
-const PUBLISH_CODECS: [&str; 3] = ["video/VP8", "video/H264", "audio/opus"];
 
 /// What a connection's messages depend on beside the room.
 #[derive(Clone, Debug)]
@@ -158,7 +156,6 @@ fn repeated(request_id: u32, about: About) -> Option<request_response::Request> 
 
 #[allow(deprecated, reason = "old clients read server_version")]
 fn join(joined: &Joined, terms: &Terms) -> proto::JoinResponse {
-    let codec = |mime: &str| proto::Codec { mime: mime.to_owned(), fmtp_line: String::new() };
     proto::JoinResponse {
         room: Some(room(&joined.room)),
         participant: Some(participant(&joined.participant)),
@@ -169,7 +166,7 @@ fn join(joined: &Joined, terms: &Terms) -> proto::JoinResponse {
         ping_interval: PING_INTERVAL_SECONDS,
         server_info: Some(server_info(terms)),
         sif_trailer: terms.sif_trailer.to_vec(),
-        enabled_publish_codecs: PUBLISH_CODECS.map(codec).to_vec(),
+        enabled_publish_codecs: enabled_codecs(&joined.room),
         fast_publish: joined.participant.permission.can_publish,
         ..Default::default()
     }
@@ -207,7 +204,7 @@ mod tests {
         ParticipantInfo, ParticipantPatch, Permission,
         signal::{Outcome, Quality, Speaker},
     };
-    use trunkline_types::DisconnectReason;
+    use trunkline_types::{DisconnectReason, VoiceCodec};
 
     fn terms(protocol: i32) -> Terms {
         Terms { node_id: "NE_test".into(), protocol, sif_trailer: [7; 16] }
@@ -227,6 +224,17 @@ mod tests {
         let codecs: Vec<_> = join.enabled_publish_codecs.iter().map(|codec| codec.mime.as_str()).collect();
         assert_eq!(codecs, ["video/VP8", "video/H264", "audio/opus"]);
         assert_eq!((join.sif_trailer, join.participant.unwrap().sid), (vec![7; 16], "PA_a".to_owned()));
+    }
+
+    #[test]
+    fn a_room_of_another_codec_names_it() {
+        let room = trunkline_room::RoomInfo { voice_codec: VoiceCodec::Pcma, ..Default::default() };
+        let joined = Joined { room, ..Joined::default() };
+        let Some(Message::Join(join)) = response(Response::Join(Box::new(joined)), &terms(17)) else { panic!() };
+        let codecs: Vec<_> = join.enabled_publish_codecs.iter().map(|codec| codec.mime.as_str()).collect();
+        assert_eq!(codecs, ["video/VP8", "video/H264", "audio/PCMA"]);
+        let of_room: Vec<_> = join.room.unwrap().enabled_codecs.into_iter().map(|codec| codec.mime).collect();
+        assert_eq!(of_room, codecs);
     }
 
     #[test]

@@ -16,6 +16,7 @@ use axum::{
 use livekit_protocol::{self as proto, signal_request, signal_response};
 use std::{pin::pin, sync::Arc, time::Duration};
 use tokio::time::{MissedTickBehavior, interval, sleep, timeout};
+use tokio_tungstenite::tungstenite::{self, error::ProtocolError};
 use trunkline_exchange::port::ConnectionId;
 use trunkline_room::{Join, ParticipantInfo, signal::Response};
 use trunkline_types::limits::STREAM_WRITE;
@@ -125,7 +126,10 @@ impl Connection {
         drop(lease);
         let code = match &end {
             End::HungUp => Some(close_code::NORMAL),
-            End::Gone => None,
+            End::Gone => {
+                tracing::debug!(connection, "signalling connection gone");
+                None
+            }
             End::Silent | End::Stuck => {
                 tracing::info!(connection, ?end, "signalling connection dropped");
                 return;
@@ -212,7 +216,7 @@ impl Connection {
     async fn hear(&mut self, socket: &mut WebSocket, frame: Option<Result<Message, Error>>) -> Result<(), End> {
         let frame = match frame {
             None | Some(Ok(Message::Close(_))) => return Err(End::Gone),
-            Some(Err(error)) => return Err(End::Broken(error.to_string())),
+            Some(Err(error)) => return Err(broken(error)),
             Some(Ok(frame)) => frame,
         };
         let Some((framing, message)) = framing::read(&frame).map_err(End::Malformed)? else { return Ok(()) };
@@ -253,6 +257,21 @@ impl Connection {
             Some(frame) => write(socket, frame).await,
             None => Ok(()),
         }
+    }
+}
+
+/// A connection that was cut is lost, as connections are; only what cannot be read is a fault of the
+/// client.
+fn broken(error: Error) -> End {
+    let text = error.to_string();
+    match error.into_inner().downcast_ref::<tungstenite::Error>() {
+        Some(
+            tungstenite::Error::Io(_)
+            | tungstenite::Error::ConnectionClosed
+            | tungstenite::Error::AlreadyClosed
+            | tungstenite::Error::Protocol(ProtocolError::ResetWithoutClosingHandshake),
+        ) => End::Gone,
+        _ => End::Broken(text),
     }
 }
 

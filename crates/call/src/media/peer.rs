@@ -2,7 +2,7 @@
 
 use bytes::Bytes;
 use std::time::Duration;
-use trunkline_types::{ParticipantSid, RoomSid, TrackSid};
+use trunkline_types::{ParticipantSid, RoomSid, TrackSid, VoiceCodec};
 
 /// Which connection of a participant.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -78,6 +78,8 @@ pub enum PeerPlan {
         peer: PeerKey,
         /// The room whose thread carries it.
         room: RoomSid,
+        /// What the room speaks.
+        codec: VoiceCodec,
         /// The SDP.
         sdp: String,
         /// The offer's number.
@@ -93,6 +95,8 @@ pub enum PeerPlan {
         peer: PeerKey,
         /// The room whose thread carries it.
         room: RoomSid,
+        /// What the room speaks.
+        codec: VoiceCodec,
         /// Tracks that get a section.
         add: Vec<Offered>,
         /// Sections that carry nothing any more.

@@ -2,7 +2,7 @@
 
 use super::{
     callers::{Calling, described, judged, milliseconds, print},
-    room::{token, web_socket},
+    room::{Codec, token, web_socket},
 };
 use crate::client::Server;
 use anyhow::bail;
@@ -28,6 +28,9 @@ pub(crate) struct Bridge {
     /// What stands before the number in the rooms' names
     #[arg(long, default_value = "bridge_")]
     room_prefix: String,
+    /// What the participants speak: what their rooms do
+    #[arg(long, value_enum, default_value = "opus")]
+    room_codec: Codec,
     /// Participants say back what they hear
     #[arg(long)]
     echo: bool,
@@ -84,6 +87,7 @@ impl Bridge {
         // Marks are heard where they are, and words of a measured clip are not cut off. Who never
         // pauses does not pause because the encoder takes a steady tone for noise.
         let voice = Voice {
+            codec: self.room_codec.into(),
             dtx: measure == Measure::Nothing && self.calling.sound.has_pauses(),
             fec_for_loss: if self.loss_percent > 0 { FEC_FOR_LOSS } else { 0 },
         };
@@ -96,6 +100,7 @@ impl Bridge {
             join: Join {
                 url: web_socket(&self.api.url),
                 speech: (!echo).then_some(speech),
+                codec: self.room_codec.into(),
                 echo,
                 loss_percent: self.loss_percent,
                 ..Join::default()

@@ -3,10 +3,11 @@
 use super::{callers::print, sound::Sound};
 use crate::{client::Server, token::sign};
 use anyhow::bail;
-use clap::Args;
+use clap::{Args, ValueEnum};
 use serde_json::json;
 use std::{sync::atomic::Ordering, time::Duration};
 use trunkline_sim::participant::{Ear, Join, Participant, Rush, Speech, Stats, Tape, Voice, join};
+use trunkline_types::VoiceCodec;
 
 /// Seconds a token of ours is good for.
 const TOKEN: u64 = 6 * 3_600;
@@ -35,10 +36,16 @@ pub(crate) struct Room {
     /// Sends what seems to be silence, too; a long tone does
     #[arg(long)]
     no_dtx: bool,
+    /// What it speaks: what its room does
+    #[arg(long, value_enum, default_value = "opus")]
+    codec: Codec,
+    /// Sends and receives audio over TCP
+    #[arg(long)]
+    tcp: bool,
     /// Says nothing
     #[arg(long)]
     mute: bool,
-    /// Sends back every Opus packet as it is
+    /// Sends back every packet as it is
     #[arg(long)]
     echo: bool,
     /// Sends so many packets first at `--packets-per-second`, as if it had spoken for long
@@ -56,6 +63,24 @@ pub(crate) struct Room {
     /// Print JSON
     #[arg(long)]
     json: bool,
+}
+
+/// What rooms can speak.
+#[derive(Clone, Copy, ValueEnum)]
+pub(crate) enum Codec {
+    Opus,
+    Pcmu,
+    Pcma,
+}
+
+impl From<Codec> for VoiceCodec {
+    fn from(codec: Codec) -> Self {
+        match codec {
+            Codec::Opus => Self::Opus,
+            Codec::Pcmu => Self::Pcmu,
+            Codec::Pcma => Self::Pcma,
+        }
+    }
 }
 
 /// A token to join a room.
@@ -83,7 +108,8 @@ impl Room {
     }
 
     async fn live(self) -> anyhow::Result<()> {
-        let voice = Voice { dtx: !self.no_dtx, ..Voice::default() };
+        let codec: VoiceCodec = self.codec.into();
+        let voice = Voice { codec, dtx: !self.no_dtx, ..Voice::default() };
         let speech = match self.mute || self.echo {
             true => None,
             false => Some(Speech::new(&self.sound.clip()?, voice).map_err(anyhow::Error::msg)?),
@@ -100,6 +126,8 @@ impl Room {
                 offset: u64::from(n) * 97,
                 rush: Rush { packets: self.rush, per_second: self.packets_per_second },
                 echo: self.echo,
+                codec,
+                tcp: self.tcp,
                 ear: if n == 0 && self.record.is_some() { Ear::Records(tape.clone()) } else { Ear::Counts },
                 ..Join::default()
             };

@@ -57,8 +57,8 @@ impl Exchange {
             Err(_) => return self.mismatch(sid, "a client's offer is malformed or over a limit", now, outputs),
         }
         let renew = session.sections.worn();
-        let (peer, room) = (session.peer(Side::Publisher), session.room.clone());
-        Self::plan(PeerPlan::Offer { peer, room, sdp: offer.sdp, id: offer.id, renew }, outputs);
+        let (peer, room, codec) = (session.peer(Side::Publisher), session.room.clone(), session.codec);
+        Self::plan(PeerPlan::Offer { peer, room, codec, sdp: offer.sdp, id: offer.id, renew }, outputs);
     }
 
     /// How the tracks of sections are named in descriptions.

@@ -146,7 +146,7 @@ impl Exchange {
             return;
         }
         let Some((add, remove, restart_ice)) = session.offering.begin(&session.wanted) else { return };
-        let (peer, room) = (session.peer(Side::Subscriber), session.room.clone());
+        let (peer, room, codec) = (session.peer(Side::Subscriber), session.room.clone(), session.codec);
         let tracks = self.peers.rooms.get(&room).map(|r| &r.tracks);
         let add = add
             .into_iter()
@@ -155,7 +155,7 @@ impl Exchange {
                 Some(Offered { track, media })
             })
             .collect();
-        Self::plan(PeerPlan::MakeOffer { peer, room, add, remove, restart_ice }, outputs);
+        Self::plan(PeerPlan::MakeOffer { peer, room, codec, add, remove, restart_ice }, outputs);
     }
 
     pub(super) fn offer_made(

@@ -17,7 +17,7 @@ use trunkline_room::{
     data::Sender,
     signal::{Connect, LeaveAction, Transports},
 };
-use trunkline_types::{ParticipantSid, RoomSid, Time, TrackSid};
+use trunkline_types::{ParticipantSid, RoomSid, Time, TrackSid, VoiceCodec};
 
 /// From the join until media must be up.
 const JOIN_TIMEOUT: Duration = Duration::from_secs(60);
@@ -38,6 +38,8 @@ pub(super) struct Session {
     pub(super) joined: Time,
     /// `None` while the client is without signalling.
     pub(super) connection: Option<ConnectionId>,
+    /// What its room speaks.
+    pub(super) codec: VoiceCodec,
     /// Since when it is without.
     pub(super) cut: Option<Time>,
     /// Media has been up.
@@ -133,6 +135,7 @@ impl Session {
             auto_subscribe: connect.auto_subscribe,
             joined: now,
             connection: Some(connection),
+            codec: VoiceCodec::Opus,
             cut: None,
             active: false,
             lost: None,

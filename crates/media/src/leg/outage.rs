@@ -125,7 +125,7 @@ impl Call {
             session: encrypted.then(|| Session::new(SUITE, &master).unwrap()),
             first: 0_u16.wrapping_sub((MINUTE + OUTAGE / 2) as u16),
             source,
-            uplink: Uplink::new(rate, Quality::default()).unwrap(),
+            uplink: Uplink::new(trunkline_types::VoiceCodec::Opus, rate, Quality::default()).unwrap(),
             decoder: Decoder::new(rate).unwrap(),
             facts: Vec::new(),
             stages: Stages::new(Time::default),
@@ -327,6 +327,23 @@ fn silence_beyond_the_limit_is_told_once() {
     assert_eq!(call.facts.iter().filter(|fact| matches!(fact, MediaFact::Silent { .. })).count(), 1);
 }
 
+#[test]
+fn reports_of_the_far_end_keep_a_silent_call_and_forged_ones_do_not() {
+    for (source, lives) in [("192.0.2.1:4000", true), ("192.0.2.1:4999", false), ("192.0.2.9:4000", false)] {
+        let mut call = Call::new(Codec::Pcmu, false);
+        let source: SocketAddr = source.parse().unwrap();
+        for tick in 0..60 * SECOND {
+            // An empty receiver report (RFC 3550 §6.4.2) of the stream's own SSRC.
+            let mut report = [0x80, 201, 0, 1, 0, 0, 0, 0];
+            report[4..].copy_from_slice(&call.leg.remote_ssrc.to_be_bytes());
+            call.leg.report_received(&mut report, source, false, at(tick));
+            call.leg.report_received(&mut report, source, true, at(tick));
+            call.tick(tick, tick < SECOND);
+        }
+        assert_eq!(call.ended(), !lives, "{source}");
+    }
+}
+
 /// The packets of a participant who says the tone.
 struct Participant {
     encoder: Encoder,
@@ -352,7 +369,7 @@ impl Participant {
 /// What a telephone hears of a participant, tick by tick; `None` for silence.
 fn downward(mut network: Network, end: u64, fec: bool) -> Vec<Option<Vec<i16>>> {
     let mut participant = Participant::new(fec);
-    let mut downlink = Downlink::new(8_000, Jitter::default()).unwrap();
+    let mut downlink = Downlink::new(trunkline_types::VoiceCodec::Opus, 8_000, Jitter::default()).unwrap();
     let first = 0_u16.wrapping_sub((MINUTE + OUTAGE / 2) as u16);
     (0..end)
         .map(|tick| {

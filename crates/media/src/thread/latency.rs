@@ -19,7 +19,7 @@ use trunkline_call::media::{
     timings::{SAMPLED, Timings},
 };
 use trunkline_rtp::{HEADER_BYTES, write_header};
-use trunkline_types::{LegId, Summary};
+use trunkline_types::{LegId, Summary, VoiceCodec};
 
 const TICK: Duration = Duration::from_millis(20);
 /// Packets of 20 ms, both ways: eleven seconds.
@@ -50,13 +50,16 @@ impl Driven {
             ports: Arc::new(Ports::new(0..=0)),
             rtc: "127.0.0.1:0".parse().unwrap(),
             advertise: Vec::new(),
+            tcp: Vec::new(),
+            force_tcp: false,
+            names: Names::default(),
             stack: Stack::new(),
             quality: Quality::default(),
             jitter: Jitter::default(),
             clock: Arc::new(move || Time::new(read.load(Ordering::Relaxed), 0)),
             sink: Arc::new(|_| {}),
         };
-        let (thread, ..) = Thread::new(&parts).unwrap();
+        let (thread, ..) = Thread::new(&parts, sync_channel(1).1).unwrap();
         let leg = LegKey { call: "SCL_latency".into(), leg: LegId(1) };
         let phone = StdUdpSocket::bind("127.0.0.1:0").unwrap();
         let address = phone.local_addr().unwrap();
@@ -99,7 +102,7 @@ impl Driven {
         // Nobody is behind it: what would be sent is dropped after all the work.
         held.tracks.iter_mut().for_each(|(_, track)| track.subscribers.push(Subscriber { peer: 9, section: 0 }));
         let mut spoken = Track::new("TR_anna".into(), Origin::Peer { peer: 9, video: false }, 77);
-        spoken.downlink = Downlink::new(8_000, Jitter::default()).map(Box::new);
+        spoken.downlink = Downlink::new(VoiceCodec::Opus, 8_000, Jitter::default()).map(Box::new);
         held.tracks.insert(spoken);
     }
 

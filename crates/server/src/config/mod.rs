@@ -14,6 +14,7 @@ use std::{
     time::Duration,
 };
 use trunkline_routing::{Strangers, record::AnswerPolicy};
+use trunkline_types::VoiceCodec;
 
 /// Where a configuration comes from.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -68,6 +69,8 @@ pub struct RoomDefaults {
     pub empty_timeout: u32,
     /// Seconds.
     pub departure_timeout: u32,
+    /// What rooms speak over WebRTC.
+    pub audio_codec: VoiceCodec,
 }
 
 /// Where webhooks go.
@@ -100,6 +103,10 @@ pub struct Config {
     pub rtp_ports: RangeInclusive<u16>,
     /// WebRTC over UDP: the port of the first media thread, those of the others above it; 0 for any.
     pub rtc_udp_port: u16,
+    /// WebRTC over TCP, one port; 0 for any, `None` for none.
+    pub rtc_tcp_port: Option<u16>,
+    /// WebRTC clients are told of TCP alone.
+    pub rtc_force_tcp: bool,
     /// The address WebRTC clients are told.
     pub rtc_node_ip: Option<IpAddr>,
     /// libopus' complexity for voices on their way to WebRTC, 0 to 10.
@@ -184,6 +191,10 @@ fn resolve(
         let why = format!("{} is not a status from 400 to 699", raw.no_answer_status);
         return Err(ConfigError::Value { key: "no_answer_status", why });
     }
+    if raw.rtc.force_tcp && raw.rtc.tcp_port.is_none() {
+        let why = "it needs a port; leave `rtc.tcp_port` out for 7881".to_owned();
+        return Err(ConfigError::Value { key: "rtc.force_tcp", why });
+    }
     let advertise = ip("nat_1_to_1_ip", raw.nat_1_to_1_ip.as_deref())?;
     Ok(Config {
         port: raw.port,
@@ -198,6 +209,8 @@ fn resolve(
             .map(|t| Tls { port: t.port, certs: t.certs.into_iter().map(|c| (c.cert_file, c.key_file)).collect() }),
         rtp_ports: ports(&raw.rtp_port)?,
         rtc_udp_port: raw.rtc.udp_port,
+        rtc_tcp_port: raw.rtc.tcp_port,
+        rtc_force_tcp: raw.rtc.force_tcp,
         rtc_node_ip: ip("rtc.node_ip", raw.rtc.node_ip.as_deref())?.or(advertise),
         rtc_complexity: raw.rtc.complexity.min(10),
         advertise,
@@ -213,6 +226,7 @@ fn resolve(
             auto_create: raw.room.auto_create,
             empty_timeout: raw.room.empty_timeout,
             departure_timeout: raw.room.departure_timeout,
+            audio_codec: raw.room.audio_codec,
         },
         webhook,
         drain_timeout: seconds("drain_timeout", &raw.drain_timeout, 1800)?,
@@ -283,6 +297,7 @@ mod tests {
         assert!(text_of("rtp_port: abc").contains("10000-20000"));
         assert!(text_of("media_timeout: 15 bananas").contains("15s"));
         assert!(text_of("listen_ip: localhost").contains("not an IP address"));
+        assert!(text_of("rtc: { tcp_port: null, force_tcp: true }").contains("rtc.tcp_port"));
         assert!(text_of("no_answer_status: 200").contains("400 to 699"));
     }
 

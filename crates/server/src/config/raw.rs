@@ -5,6 +5,7 @@ use serde::Deserialize;
 use serde_yaml_ng::{Mapping, Value};
 use std::{collections::BTreeMap, path::PathBuf};
 use trunkline_routing::{Strangers, record::AnswerPolicy};
+use trunkline_types::VoiceCodec;
 
 #[derive(Debug, Deserialize)]
 #[serde(default)]
@@ -69,19 +70,22 @@ pub(crate) struct RawRoom {
     pub(crate) auto_create: bool,
     pub(crate) empty_timeout: u32,
     pub(crate) departure_timeout: u32,
+    pub(crate) audio_codec: VoiceCodec,
 }
 
 #[derive(Debug, Deserialize)]
 #[serde(default)]
 pub(crate) struct RawRtc {
     pub(crate) udp_port: u16,
+    pub(crate) tcp_port: Option<u16>,
+    pub(crate) force_tcp: bool,
     pub(crate) node_ip: Option<String>,
     pub(crate) complexity: u8,
 }
 
 impl Default for RawRtc {
     fn default() -> Self {
-        Self { udp_port: 7882, node_ip: None, complexity: 1 }
+        Self { udp_port: 7882, tcp_port: Some(7881), force_tcp: false, node_ip: None, complexity: 1 }
     }
 }
 
@@ -106,7 +110,7 @@ impl Default for RawLogging {
 
 impl Default for RawRoom {
     fn default() -> Self {
-        Self { auto_create: true, empty_timeout: 300, departure_timeout: 20 }
+        Self { auto_create: true, empty_timeout: 300, departure_timeout: 20, audio_codec: VoiceCodec::Opus }
     }
 }
 
@@ -175,14 +179,13 @@ const KEYS: &[&str] = &[
 ];
 const SECTIONS: &[(&str, &[&str])] = &[
     ("tls", &["port", "certs"]),
-    ("room", &["auto_create", "empty_timeout", "departure_timeout"]),
-    ("rtc", &["udp_port", "node_ip", "complexity"]),
+    ("room", &["auto_create", "empty_timeout", "departure_timeout", "audio_codec"]),
+    ("rtc", &["udp_port", "tcp_port", "force_tcp", "node_ip", "complexity"]),
     ("webhook", &["api_key", "urls"]),
     ("logging", &["level"]),
 ];
 /// Keys of livekit-server's `rtc` that mean nothing here, and why.
 const IGNORED_RTC: &[(&str, &str)] = &[
-    ("tcp_port", "ICE over TCP is not there yet"),
     ("port_range_start", "one UDP port per media thread is used, from `rtc.udp_port` up"),
     ("port_range_end", "one UDP port per media thread is used, from `rtc.udp_port` up"),
     ("use_external_ip", "name the address in `rtc.node_ip`"),

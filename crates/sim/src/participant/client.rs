@@ -19,14 +19,14 @@ use str0m::{
     change::{SdpAnswer, SdpPendingOffer},
     channel::{ChannelConfig, Reliability},
     media::{Direction, MediaKind, Mid, Pt},
-    net::{Protocol, Receive},
+    net::{Protocol, Receive, TcpType},
     rtp::{RtpPacket, RtpWrite, SeqNo},
 };
 use tokio::{
     sync::{Notify, watch},
     time,
 };
-use trunkline_types::Random;
+use trunkline_types::{Random, VoiceCodec};
 
 /// Sections for tracks of others in the first offer.
 const SECTIONS: usize = 1;
@@ -58,9 +58,24 @@ pub(crate) struct Offered {
 }
 
 /// Offers sections for others, data channels, and one for its own voice if it has one.
-pub(crate) fn connection(local: SocketAddr, publishes: bool) -> Result<Offered, Error> {
-    let mut rtc = RtcConfig::new().set_rtp_mode(true).clear_codecs().enable_opus(true, false).build(now());
-    rtc.add_local_candidate(Candidate::host(local, "udp").map_err(|why| webrtc(&why))?);
+pub(crate) fn connection(
+    local: SocketAddr,
+    protocol: Protocol,
+    codec: VoiceCodec,
+    publishes: bool,
+) -> Result<Offered, Error> {
+    let mut rtc = RtcConfig::new()
+        .set_rtp_mode(true)
+        .clear_codecs()
+        .enable_opus(codec == VoiceCodec::Opus, false)
+        .enable_pcmu(codec == VoiceCodec::Pcmu, false)
+        .enable_pcma(codec == VoiceCodec::Pcma, false)
+        .build(now());
+    let candidate = match protocol {
+        Protocol::Tcp => Candidate::builder().tcp().host(local).tcptype(TcpType::Active).build(),
+        _ => Candidate::host(local, Protocol::Udp),
+    };
+    rtc.add_local_candidate(candidate.map_err(|why| webrtc(&why))?);
     let mut changes = rtc.sdp_api();
     for _ in 0..SECTIONS {
         changes.add_media(MediaKind::Audio, Direction::RecvOnly, None, None, None);
@@ -92,8 +107,8 @@ pub(crate) struct Client {
     listening: Listening,
     /// The section we publish on.
     voice: Option<Mid>,
-    /// Opus, once it is agreed on.
-    opus: Option<Pt>,
+    /// Its codec, once it is agreed on.
+    payload_type: Option<Pt>,
     connected: bool,
     /// The server wants no more than 16 kHz.
     wideband: bool,
@@ -125,7 +140,7 @@ impl Client {
             stats,
             listening,
             voice,
-            opus: None,
+            payload_type: None,
             connected: false,
             wideband: false,
             said: 0,
@@ -191,6 +206,7 @@ impl Client {
             Message::Answer(answer) => {
                 let Some(pending) = self.pending.take() else { return Ok(()) };
                 self.wideband |= answer.sdp.contains(WIDEBAND);
+                self.socket.connect(&answer.sdp).await?;
                 let answer = SdpAnswer::from_sdp_string(&answer.sdp).map_err(|why| webrtc(&why))?;
                 self.rtc.sdp_api().accept_answer(pending, answer).map_err(|why| webrtc(&why))?;
             }
@@ -233,7 +249,7 @@ impl Client {
     }
 
     fn datagram(&mut self, datagram: &[u8], from: SocketAddr) -> Result<(), Error> {
-        if let Ok(receive) = Receive::new(Protocol::Udp, from, self.local, datagram) {
+        if let Ok(receive) = Receive::new(self.socket.protocol(), from, self.local, datagram) {
             // What does not decrypt is dropped.
             let _ = self.rtc.handle_input(Input::Receive(now(), receive));
             // The stack holds one packet: another before it is taken out would replace it.
@@ -259,11 +275,11 @@ impl Client {
         if self.join.loss_percent > 0 && self.random.below(100) < u64::from(self.join.loss_percent) {
             return;
         }
-        self.send((n as u32).wrapping_mul(960), payload, at);
+        self.send((n as u32).wrapping_mul(self.join.codec.frame_ticks()), payload, at);
     }
 
     fn send(&mut self, timestamp: u32, payload: Arc<[u8]>, at: Instant) {
-        let Some((mid, pt)) = self.voice.zip(self.opus) else { return };
+        let Some((mid, pt)) = self.voice.zip(self.payload_type) else { return };
         if let Some(stream) = self.rtc.direct_api().stream_tx_by_mid(mid, None) {
             stream.write_rtp(RtpWrite::new(pt, SeqNo::from(self.sequence), timestamp, at, payload));
             self.stats.sent.fetch_add(1, Ordering::Relaxed);
@@ -286,7 +302,7 @@ impl Client {
         match event {
             Event::Connected => {
                 self.connected = true;
-                self.opus = self.rtc.codec_config().params().iter().map(|p| p.pt()).next();
+                self.payload_type = self.rtc.codec_config().params().iter().map(|p| p.pt()).next();
                 self.stats.connected.store(true, Ordering::Relaxed);
             }
             Event::RtpPacket(packet) => self.packet(&packet),

@@ -5,7 +5,8 @@ use std::{
     sync::{Arc, Mutex, PoisonError},
     time::{Duration, Instant},
 };
-use trunkline_audio::opus::Decoder;
+use trunkline_audio::{g711, opus::Decoder};
+use trunkline_types::VoiceCodec;
 
 /// At which rate it decodes what is recorded or timed.
 const RATE: u32 = 8_000;
@@ -48,14 +49,15 @@ impl Tape {
 /// The ear at work.
 pub(crate) struct Listening {
     ear: Ear,
+    codec: VoiceCodec,
     decoder: Option<Decoder>,
     onset: Onset,
 }
 
 impl Listening {
-    pub(crate) fn new(ear: Ear) -> Self {
+    pub(crate) fn new(ear: Ear, codec: VoiceCodec) -> Self {
         let decoder = if matches!(ear, Ear::Counts) { None } else { Decoder::new(RATE).ok() };
-        Self { ear, decoder, onset: Onset::new(RATE) }
+        Self { ear, codec, decoder, onset: Onset::new(RATE) }
     }
 
     pub(crate) fn said(&self, packet: u64, now: Instant) {
@@ -69,7 +71,23 @@ impl Listening {
     pub(crate) fn heard(&mut self, timestamp: u32, payload: &[u8], now: Instant) {
         let Some(decoder) = &mut self.decoder else { return };
         let mut pcm = [0; LONG];
-        let Ok(samples) = decoder.decode(payload, &mut pcm) else { return };
+        let law = match self.codec {
+            VoiceCodec::Opus => None,
+            VoiceCodec::Pcmu => Some(g711::decode_ulaw as fn(u8) -> i16),
+            VoiceCodec::Pcma => Some(g711::decode_alaw as fn(u8) -> i16),
+        };
+        let samples = match law {
+            Some(law) => {
+                pcm.iter_mut().zip(payload).for_each(|(slot, byte)| *slot = law(*byte));
+                payload.len().min(LONG)
+            }
+            None => match decoder.decode(payload, &mut pcm) {
+                Ok(samples) => samples,
+                Err(_) => return,
+            },
+        };
+        // Recordings count in ticks of Opus.
+        let timestamp = timestamp.wrapping_mul(VoiceCodec::Opus.clock() / self.codec.clock());
         match &self.ear {
             Ear::Counts => {}
             Ear::Records(tape) => {

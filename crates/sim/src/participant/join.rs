@@ -18,6 +18,7 @@ use tokio::{
     net::UdpSocket,
     sync::{Notify, watch},
 };
+use trunkline_types::VoiceCodec;
 
 /// Who joins, and what it does there.
 #[derive(Clone, Debug, Default)]
@@ -34,8 +35,12 @@ pub struct Join {
     pub loss_percent: u8,
     /// How it begins to speak.
     pub rush: Rush,
-    /// Whether it sends back every Opus packet as it is, instead of a speech.
+    /// Whether it sends back every packet as it is, instead of a speech.
     pub echo: bool,
+    /// What it speaks.
+    pub codec: VoiceCodec,
+    /// Whether its audio goes over TCP.
+    pub tcp: bool,
     /// How it listens.
     pub ear: Ear,
 }
@@ -112,18 +117,17 @@ pub async fn join(join: Join) -> Result<Participant, Error> {
     let probe = UdpSocket::bind("0.0.0.0:0").await?;
     probe.connect(&remote).await?;
     let ip = probe.local_addr()?.ip();
-    let socket = UdpSocket::bind(SocketAddr::new(ip, 0)).await?;
-    let local = socket.local_addr()?;
+    let (socket, local) = Socket::bind(SocketAddr::new(ip, 0), join.tcp).await?;
 
     let publishes = join.echo || join.speech.is_some();
-    let mut offered = connection(local, publishes)?;
+    let mut offered = connection(local, socket.protocol(), join.codec, publishes)?;
     let offer = std::mem::take(&mut offered.sdp);
     let signal = Signal::open(&join.url, &join.token, offer, publishes).await?;
     let stats = Arc::new(Stats::default());
     let stop = Arc::new(Notify::new());
     let (told, progress) = watch::channel(Progress::Joining);
-    let listening = Listening::new(join.ear.clone());
-    let client = Client::new(join, offered, signal, Socket::Awake(socket), local, stats.clone(), listening);
+    let listening = Listening::new(join.ear.clone(), join.codec);
+    let client = Client::new(join, offered, signal, socket, local, stats.clone(), listening);
     let (stopped, seen) = (stop.clone(), stats.clone());
     tokio::spawn(async move {
         if let Err(why) = client.live(&stopped, &told).await {

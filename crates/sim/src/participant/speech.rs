@@ -1,8 +1,12 @@
-//! What a headless participant says: Opus packets of 20 ms, encoded once and shared by all.
+//! What a headless participant says: packets of 20 ms, encoded once and shared by all.
 
 use crate::sound::Clip;
 use std::sync::Arc;
-use trunkline_audio::opus::{Encoder, EncoderConfig};
+use trunkline_audio::{
+    g711,
+    opus::{Encoder, EncoderConfig},
+};
+use trunkline_types::VoiceCodec;
 
 /// libopus' complexity, as clients use it.
 const COMPLEXITY: u8 = 5;
@@ -12,6 +16,8 @@ const SILENCE: usize = 2;
 /// How it is encoded.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Voice {
+    /// In what; the others are for Opus alone.
+    pub codec: VoiceCodec,
     /// Silence is not sent.
     pub dtx: bool,
     /// Packets repeat the one before, for this loss in percent; 0: they do not.
@@ -20,7 +26,7 @@ pub struct Voice {
 
 impl Default for Voice {
     fn default() -> Self {
-        Self { dtx: true, fec_for_loss: 0 }
+        Self { codec: VoiceCodec::Opus, dtx: true, fec_for_loss: 0 }
     }
 }
 
@@ -41,6 +47,20 @@ impl Speech {
     /// # Errors
     /// A text if libopus refuses, or there is nothing to encode.
     pub fn new(clip: &Clip, voice: Voice) -> Result<Self, String> {
+        let law = match voice.codec {
+            VoiceCodec::Opus => None,
+            VoiceCodec::Pcmu => Some(g711::encode_ulaw as fn(i16) -> u8),
+            VoiceCodec::Pcma => Some(g711::encode_alaw as fn(i16) -> u8),
+        };
+        if let Some(law) = law {
+            let frames = clip.at(8_000).pcm;
+            let packets = frames.chunks_exact(160).map(|frame| Some(frame.iter().map(|s| law(*s)).collect()));
+            let packets: Packets = packets.collect();
+            if packets.is_empty() {
+                return Err("less than 20 ms of sound".into());
+            }
+            return Ok(Self { full: packets.clone(), wide: packets });
+        }
         Ok(Self { full: encode(clip, voice, 48_000, 32_000)?, wide: encode(clip, voice, 16_000, 24_000)? })
     }
 

@@ -1,0 +1,268 @@
+//! Who connects over TCP waits here until he has said whose client he is: by a binding request with
+//! a name that we have given out. Then his stream goes to the thread of that connection.
+//!
+//! Nothing is taken from strangers but a place in a small table, for a few seconds.
+
+use super::{
+    Names,
+    framing::{Cut, LENGTH_BYTES, PACKET_BYTES, cut},
+};
+use crate::rtc_socket::stun_ufrag;
+use mio::{
+    Events, Interest, Poll, Token, Waker,
+    net::{TcpListener, TcpStream},
+};
+use slab::Slab;
+use std::{
+    collections::HashMap,
+    io::{self, Read},
+    net::{IpAddr, SocketAddr},
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+        mpsc::SyncSender,
+    },
+    thread::Builder,
+    time::Duration,
+};
+use trunkline_types::Time;
+
+/// How long a stream may take to say whose it is.
+const FIRST_MESSAGE: Duration = Duration::from_secs(5);
+/// Streams that have not said it yet, of all sources. Further ones are closed at once.
+const WAITING: usize = 512;
+/// Those of one address.
+const WAITING_PER_SOURCE: usize = 32;
+/// Streams accepted before those that wait are looked at.
+const ACCEPTED_AT_ONCE: usize = 64;
+/// How long nobody is accepted when the system has no more sockets.
+const BREATH: Duration = Duration::from_millis(100);
+const LISTENER: Token = Token(usize::MAX);
+const WAKER: Token = Token(usize::MAX - 1);
+
+type Clock = Arc<dyn Fn() -> Time + Send + Sync>;
+
+/// A stream on its way to the thread of its connection.
+pub(crate) struct Handover {
+    pub(crate) stream: TcpStream,
+    pub(crate) from: SocketAddr,
+    /// The name in its first packet.
+    pub(crate) ufrag: String,
+    /// What it has sent so far, the first packet among it.
+    pub(crate) bytes: Vec<u8>,
+}
+
+/// The thread that listens; it ends when this is dropped.
+pub(crate) struct Listener {
+    stop: Arc<AtomicBool>,
+    waker: Arc<Waker>,
+}
+
+impl Listener {
+    /// Listens; `threads` are in the order of [`Names`].
+    pub(crate) fn start(
+        listener: TcpListener,
+        names: Names,
+        threads: Vec<(SyncSender<Handover>, Arc<Waker>)>,
+        clock: Clock,
+    ) -> io::Result<Self> {
+        let poll = Poll::new()?;
+        let waker = Arc::new(Waker::new(poll.registry(), WAKER)?);
+        let mut listener = listener;
+        poll.registry().register(&mut listener, LISTENER, Interest::READABLE)?;
+        let stop = Arc::new(AtomicBool::new(false));
+        let door = Door {
+            poll,
+            listener,
+            names,
+            threads,
+            waiting: Slab::new(),
+            per_source: HashMap::new(),
+            is_open: false,
+            rests_until: None,
+        };
+        let stopped = stop.clone();
+        Builder::new().name("rtc-tcp".into()).spawn(move || door.keep(&clock, &stopped))?;
+        Ok(Self { stop, waker })
+    }
+}
+
+impl Drop for Listener {
+    fn drop(&mut self) {
+        self.stop.store(true, Ordering::Relaxed);
+        // A thread that cannot be woken looks again at its next nap's end.
+        let _ = self.waker.wake();
+    }
+}
+
+/// A stream that has not said whose it is.
+struct Waiting {
+    stream: TcpStream,
+    from: SocketAddr,
+    until: Time,
+    bytes: Vec<u8>,
+}
+
+/// What one look at a waiting stream comes to.
+enum Look {
+    Wait,
+    Close,
+    /// The name it has said.
+    Named(String),
+}
+
+struct Door {
+    poll: Poll,
+    listener: TcpListener,
+    names: Names,
+    threads: Vec<(SyncSender<Handover>, Arc<Waker>)>,
+    waiting: Slab<Waiting>,
+    per_source: HashMap<IpAddr, usize>,
+    /// There may be more to accept.
+    is_open: bool,
+    /// The system has no more sockets; nobody is accepted until then.
+    rests_until: Option<Time>,
+}
+
+impl Door {
+    fn keep(mut self, clock: &Clock, stop: &AtomicBool) {
+        let mut events = Events::with_capacity(128);
+        while !stop.load(Ordering::Relaxed) {
+            if let Err(why) = self.poll.poll(&mut events, Some(self.nap(clock())))
+                && why.kind() != io::ErrorKind::Interrupted
+            {
+                tracing::error!(%why, "WebRTC over TCP is no longer served");
+                return;
+            }
+            let now = clock();
+            for event in &events {
+                match event.token() {
+                    LISTENER => self.is_open = true,
+                    WAKER => {}
+                    Token(index) => self.look(index),
+                }
+            }
+            self.accept(now);
+            self.expire(now);
+        }
+    }
+
+    fn nap(&self, now: Time) -> Duration {
+        let mut nap = FIRST_MESSAGE;
+        if self.is_open {
+            nap = self.rests_until.map_or(Duration::ZERO, |until| until.since(now));
+        }
+        let first = self.waiting.iter().map(|(_, held)| held.until.since(now)).min();
+        // Timers of the system count in milliseconds; what is due is due then.
+        nap.min(first.map_or(FIRST_MESSAGE, |left| left + Duration::from_millis(1)))
+    }
+
+    fn accept(&mut self, now: Time) {
+        if self.rests_until.is_some_and(|until| until > now) {
+            return;
+        }
+        self.rests_until = None;
+        for _ in 0..ACCEPTED_AT_ONCE {
+            if !self.is_open {
+                return;
+            }
+            match self.listener.accept() {
+                Ok((stream, from)) => self.admit(stream, from, now),
+                Err(why) if why.kind() == io::ErrorKind::WouldBlock => self.is_open = false,
+                // It was gone before it was accepted.
+                Err(why) if matches!(why.kind(), io::ErrorKind::ConnectionAborted | io::ErrorKind::Interrupted) => {}
+                Err(why) => {
+                    tracing::warn!(%why, "a connection for WebRTC over TCP cannot be accepted");
+                    self.rests_until = Some(now + BREATH);
+                    return;
+                }
+            }
+        }
+    }
+
+    fn admit(&mut self, mut stream: TcpStream, from: SocketAddr, now: Time) {
+        let of_source = self.per_source.get(&from.ip()).copied().unwrap_or(0);
+        if self.waiting.len() >= WAITING || of_source >= WAITING_PER_SOURCE {
+            tracing::debug!(%from, "too many connections over TCP have not said whose they are");
+            return;
+        }
+        let entry = self.waiting.vacant_entry();
+        let index = entry.key();
+        if self.poll.registry().register(&mut stream, Token(index), Interest::READABLE).is_err() {
+            return;
+        }
+        entry.insert(Waiting { stream, from, until: now + FIRST_MESSAGE, bytes: Vec::new() });
+        self.per_source.insert(from.ip(), of_source + 1);
+        // What came with the connection may be there already.
+        self.look(index);
+    }
+
+    fn look(&mut self, index: usize) {
+        let Some(held) = self.waiting.get_mut(index) else { return };
+        match held.look() {
+            Look::Wait => {}
+            Look::Close => drop(self.take(index)),
+            Look::Named(ufrag) => {
+                let Some(held) = self.take(index) else { return };
+                let Some(thread) = self.names.thread(&ufrag) else { return };
+                let Some((sender, waker)) = self.threads.get(thread) else { return };
+                let Waiting { stream, from, bytes, .. } = held;
+                // A thread with so many new streams takes no more; the client tries again.
+                if sender.try_send(Handover { stream, from, ufrag, bytes }).is_ok() {
+                    let _ = waker.wake();
+                }
+            }
+        }
+    }
+
+    /// Takes a stream out of the table and off the list of the system.
+    fn take(&mut self, index: usize) -> Option<Waiting> {
+        let mut held = self.waiting.try_remove(index)?;
+        // One that cannot be taken off the list goes with its descriptor.
+        let _ = self.poll.registry().deregister(&mut held.stream);
+        let ip = held.from.ip();
+        if let Some(count) = self.per_source.get_mut(&ip) {
+            *count = count.saturating_sub(1);
+            if *count == 0 {
+                self.per_source.remove(&ip);
+            }
+        }
+        Some(held)
+    }
+
+    fn expire(&mut self, now: Time) {
+        let late: Vec<usize> = self.waiting.iter().filter(|(_, held)| held.until <= now).map(|(at, _)| at).collect();
+        for index in late {
+            drop(self.take(index));
+        }
+    }
+}
+
+impl Waiting {
+    /// Reads what there is, up to a packet.
+    fn look(&mut self) -> Look {
+        let mut buffer = [0; LENGTH_BYTES + PACKET_BYTES];
+        loop {
+            let room = buffer.len().saturating_sub(self.bytes.len());
+            let Some(space) = buffer.get_mut(..room).filter(|space| !space.is_empty()) else { return Look::Close };
+            match self.stream.read(space) {
+                Ok(0) => return Look::Close,
+                Ok(read) => self.bytes.extend(space.iter().take(read)),
+                Err(why) if why.kind() == io::ErrorKind::Interrupted => continue,
+                Err(why) if why.kind() == io::ErrorKind::WouldBlock => return Look::Wait,
+                Err(_) => return Look::Close,
+            }
+            match cut(&self.bytes) {
+                Cut::Packet(packet, _) => return stun_ufrag(packet).map_or(Look::Close, |u| Look::Named(u.to_owned())),
+                Cut::TooLong => return Look::Close,
+                Cut::Wait => {
+                    // A binding request (RFC 8489 §5) is no shorter than its header and begins so.
+                    let [_, _, kind @ ..] = self.bytes.as_slice() else { continue };
+                    if !kind.iter().zip([0, 1]).all(|(read, wanted)| *read == wanted) {
+                        return Look::Close;
+                    }
+                }
+            }
+        }
+    }
+}

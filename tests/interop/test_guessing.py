@@ -1,0 +1,51 @@
+"""Who guesses a trunk's password is not listened to after a few times, even with the right one; its own peers are."""
+
+import hashlib
+import re
+
+import aiohttp
+import pytest
+
+from harness import five9
+
+USER, PASSWORD = "carrier", "the-right-one"
+# Wrong ones of one source in a minute before it is banned.
+GUESSES = 10
+
+
+async def attempt(server, far_end, password: str):
+    """A call with this password, in answer to a challenge."""
+    challenged = await far_end.call(server.sip, five9.NUMBER)
+    assert challenged.status == 401
+    challenge = next(c for c in challenged.final.all("WWW-Authenticate") if b"MD5" in c).decode()
+    realm, nonce = (re.search(rf'{name}="([^"]*)"', challenge)[1] for name in ("realm", "nonce"))
+    uri = f"sip:{five9.NUMBER}@{server.sip[0]}:{server.sip[1]}"
+
+    def md5(text: str) -> str:
+        return hashlib.md5(text.encode()).hexdigest()
+
+    digest = md5(f"{md5(f'{USER}:{realm}:{password}')}:{nonce}:00000001:abc:auth:{md5(f'INVITE:{uri}')}")
+    authorization = (
+        f'Digest username="{USER}", realm="{realm}", nonce="{nonce}", uri="{uri}", algorithm=MD5, '
+        f'qop=auth, nc=00000001, cnonce="abc", response="{digest}"'
+    )
+    return await far_end.call(server.sip, five9.NUMBER, headers={"Authorization": authorization})
+
+
+@pytest.mark.parametrize("known", [False, True], ids=["stranger", "own-peer"])
+async def test_a_guesser_is_not_listened_to(server, lk, far_end, known):
+    addresses = ["127.0.0.1"] if known else []
+    await five9.set_up(lk, auth_username=USER, auth_password=PASSWORD, allowed_addresses=addresses)
+    right = await attempt(server, far_end, PASSWORD)
+    assert right.status == 200
+    await right.bye()
+    for guess in range(GUESSES):
+        assert (await attempt(server, far_end, f"wrong {guess}")).status == 401
+    last = await attempt(server, far_end, PASSWORD)
+    assert last.status == (200 if known else 401)
+    if known:
+        await last.bye()
+    async with aiohttp.ClientSession() as session, session.get(f"{server.url}/metrics") as answer:
+        page = await answer.text()
+    assert f"trunkline_digest_failures_total {GUESSES}\n" in page
+    assert f"trunkline_bans_total {0 if known else 1}\n" in page
