@@ -47,5 +47,15 @@ async def test_a_guesser_is_not_listened_to(server, lk, far_end, known):
         await last.bye()
     async with aiohttp.ClientSession() as session, session.get(f"{server.url}/metrics") as answer:
         page = await answer.text()
-    assert f"trunkline_digest_failures_total {GUESSES}\n" in page
-    assert f"trunkline_bans_total {0 if known else 1}\n" in page
+    counted = dict(re.findall(r"^(trunkline_\w+_total)\{[^}]*\} (\d+)$", page, re.MULTILINE))
+    assert counted["trunkline_digest_failures_total"] == str(GUESSES)
+    assert counted["trunkline_bans_total"] == ("0" if known else "1")
+
+
+async def test_calls_of_one_second_do_not_share_a_challenge(server, lk, far_end):
+    await five9.set_up(lk, auth_username=USER, auth_password=PASSWORD)
+    # Each answers its own challenge for the first time, with the count 1.
+    calls = [await attempt(server, far_end, PASSWORD) for _ in range(5)]
+    assert [call.status for call in calls] == [200] * 5
+    for call in calls:
+        await call.bye()

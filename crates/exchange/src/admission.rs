@@ -38,8 +38,8 @@ impl Exchange {
         if let Outcome::Challenge { trunk, realm, username, password } = &decision.outcome {
             let source = received.flow.remote.ip();
             // Whom a trunk names as its own is never kept out by what others do.
-            let is_guarded = !self.directory.is_known_source(&facts.source);
-            let verdict = if is_guarded && self.guard.is_banned(source, trunk, now) {
+            let is_guarded = || !self.directory.is_known_source(&facts.source);
+            let verdict = if self.guard.is_banned(source, trunk, now) && is_guarded() {
                 Verdict::Missing
             } else {
                 self.challenger.verify(message, realm, username, password, now)
@@ -54,7 +54,7 @@ impl Exchange {
                     let realm = realm.clone();
                     if verdict == Verdict::Refused {
                         self.gauges.digest_failures += 1;
-                        if is_guarded && self.guard.failed(source, trunk, now) {
+                        if is_guarded() && self.guard.failed(source, trunk, now) {
                             self.gauges.bans += 1;
                             let text =
                                 format!("too many wrong digests for trunk {trunk}: it is not listened to for a while");

@@ -32,6 +32,7 @@ const NONCES: usize = 4_096;
 #[derive(Debug)]
 pub struct Challenger {
     secret: [u8; 32],
+    issued: u64,
     counts: BTreeMap<String, u32>,
     order: VecDeque<String>,
 }
@@ -76,12 +77,14 @@ fn hex(bytes: &[u8]) -> String {
 impl Challenger {
     /// Nonces are signed with `secret`.
     pub fn new(secret: [u8; 32]) -> Self {
-        Self { secret, counts: BTreeMap::new(), order: VecDeque::new() }
+        Self { secret, issued: 0, counts: BTreeMap::new(), order: VecDeque::new() }
     }
 
     /// Values of `WWW-Authenticate`, the strongest first.
-    pub fn challenge(&self, realm: &str, stale: bool, now: Time) -> Vec<String> {
-        let nonce = self.nonce(realm, now.unix_seconds());
+    pub fn challenge(&mut self, realm: &str, stale: bool, now: Time) -> Vec<String> {
+        // Each its own: two calls of one second begin to count at 1.
+        self.issued = self.issued.wrapping_add(1);
+        let nonce = self.nonce(realm, now.unix_seconds(), self.issued);
         let realm: String = realm.chars().filter(|c| !c.is_control() && !matches!(c, '"' | '\\')).collect();
         let stale = if stale { ", stale=true" } else { "" };
         ["SHA-256", "SHA-512-256", "MD5"]
@@ -90,8 +93,8 @@ impl Challenger {
             .collect()
     }
 
-    fn nonce(&self, realm: &str, second: i64) -> String {
-        let mut signed = second.to_be_bytes().to_vec();
+    fn nonce(&self, realm: &str, second: i64, serial: u64) -> String {
+        let mut signed = [second.to_be_bytes(), serial.to_be_bytes()].concat();
         // HMAC takes keys of any length.
         if let Ok(mut mac) = Hmac::<Sha256>::new_from_slice(&self.secret) {
             mac.update(&signed);
@@ -158,7 +161,8 @@ impl Challenger {
     fn age(&self, nonce: &str, realm: &str, now: Time) -> Option<i64> {
         let bytes = BASE64.decode(nonce).ok()?;
         let second = i64::from_be_bytes(bytes.get(..8)?.try_into().ok()?);
-        let genuine = bool::from(self.nonce(realm, second).as_bytes().ct_eq(nonce.as_bytes()));
+        let serial = u64::from_be_bytes(bytes.get(8..16)?.try_into().ok()?);
+        let genuine = bool::from(self.nonce(realm, second, serial).as_bytes().ct_eq(nonce.as_bytes()));
         genuine.then(|| now.unix_seconds().saturating_sub(second))
     }
 
