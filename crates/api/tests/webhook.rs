@@ -63,6 +63,7 @@ fn event(event: &'static str, room: &str, number: i64) -> Webhook {
         participant: None,
         track: None,
         call: None,
+        job: None,
     }
 }
 

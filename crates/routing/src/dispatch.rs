@@ -125,6 +125,10 @@ impl Directory {
                 .or(trunk.map(|t| t.ringing_timeout_status).filter(|status| *status != 0))
                 .or(Some(settings.no_answer_status)),
             drain_ms: of_rule.drain_ms.or(of_trunk.drain_ms).or(Some(settings.drain_ms)),
+            agent_timeout_ms: of_rule.agent_timeout_ms.or(of_trunk.agent_timeout_ms),
+            agent_left: of_rule.agent_left.or(of_trunk.agent_left),
+            agent_left_grace_ms: of_rule.agent_left_grace_ms.or(of_trunk.agent_left_grace_ms),
+            call_control: of_rule.call_control.or(of_trunk.call_control),
         }
     }
 
