@@ -1,13 +1,13 @@
 //! Dispatches: an agent shall come into a room.
 
 use super::{
-    table::{Dispatch, Group, Presence, Slot, Stage, Work},
+    table::{Dispatch, Group, Presence, Stage, Work},
     workers::{kind_name, naming},
 };
 use crate::{
     Exchange, Output,
     command::{ApiError, Code, Reply},
-    port::Level,
+    port::{ConnectionId, Level},
 };
 use trunkline_call::{Event, RoomEvent};
 use trunkline_room::{
@@ -22,6 +22,17 @@ pub(super) const MAX_DISPATCHES: usize = 64;
 const DEPLOYMENT_BYTES: usize = 64;
 /// What the workers of a name can be registered for.
 const KINDS: [JobType; 3] = [JobType::Room, JobType::Publisher, JobType::Participant];
+
+/// How a job begins.
+#[derive(Default)]
+pub(super) struct Start {
+    /// Whom it is for.
+    pub(super) participant: Option<ParticipantInfo>,
+    /// How often it was given away before.
+    pub(super) restarts: u32,
+    /// A worker that is not asked at first.
+    pub(super) avoid: Option<ConnectionId>,
+}
 
 impl Exchange {
     /// A room has come to be: those it was made with are dispatched, or else whoever registered
@@ -96,7 +107,7 @@ impl Exchange {
             let slot = (kind, target.as_ref().map(|p| p.sid.clone()));
             let Some(dispatch) = self.agents.dispatch_mut(id) else { return };
             if dispatch.served.insert(slot.clone()) {
-                self.begin_job(id, slot, target, 0, now, outputs);
+                self.begin_job(id, kind, Start { participant: target, ..Start::default() }, now, outputs);
             }
         }
     }
@@ -105,21 +116,20 @@ impl Exchange {
     pub(super) fn begin_job(
         &mut self,
         id: &DispatchId,
-        (kind, _): Slot,
-        participant: Option<ParticipantInfo>,
-        restarts: u32,
+        kind: JobType,
+        start: Start,
         now: Time,
         outputs: &mut Vec<Output>,
-    ) -> Option<JobId> {
+    ) {
         let job_id = JobId::random(&mut self.random);
-        let dispatch = self.agents.dispatch(id)?;
-        let room = self.rooms.room(&dispatch.room_name)?;
+        let Some(dispatch) = self.agents.dispatch(id) else { return };
+        let Some(room) = self.rooms.room(&dispatch.room_name) else { return };
         let job = Job {
             id: job_id.clone(),
             dispatch_id: id.clone(),
             kind,
             room,
-            participant,
+            participant: start.participant,
             metadata: dispatch.agent.metadata.clone(),
             agent_name: dispatch.agent.agent_name.clone(),
             deployment: dispatch.agent.deployment.clone(),
@@ -132,14 +142,13 @@ impl Exchange {
             job,
             stage: Stage::Waiting,
             presence: Presence::Expected,
-            refused: Default::default(),
+            refused: start.avoid.into_iter().collect(),
             rounds: 0,
-            restarts,
+            restarts: start.restarts,
             due: None,
         };
         self.agents.add_work(work);
         self.offer(&job_id, now, outputs);
-        Some(job_id)
     }
 
     /// A participant is there, or publishes: those who work for participants may be needed.

@@ -1,6 +1,9 @@
 //! A job from a worker's yes to its end.
 
-use super::table::{Presence, Stage};
+use super::{
+    dispatching::Start,
+    table::{Presence, Stage},
+};
 use crate::{
     Exchange, Output,
     port::{ConnectionId, Level, Webhook},
@@ -140,16 +143,11 @@ impl Exchange {
             && dispatch.served.contains(&slot);
         let restarts = if ran >= RAN_WELL { 0 } else { work.restarts };
         if again && restarts < MAX_RESTARTS {
+            // Somebody else shall have it first, if there is anybody.
             let failed_at = assigned.flatten();
             let others = self.agents.group(&work.group).any(|(c, worker)| Some(c) != failed_at && worker.is_open());
-            if let Some(new) = self.begin_job(&dispatch_id, slot, participant, restarts + 1, now, outputs)
-                && others
-                && self.agents.work(&new).is_some_and(|w| failed_at.is_some_and(|f| w.stage == Stage::Offered(f)))
-                && let Some(failed_at) = failed_at
-            {
-                // Somebody else shall have it first.
-                self.refused(&new, failed_at, now, outputs);
-            }
+            let start = Start { participant, restarts: restarts + 1, avoid: failed_at.filter(|_| others) };
+            self.begin_job(&dispatch_id, slot.0, start, now, outputs);
         }
         self.tell_waiting(&dispatch_id);
     }
