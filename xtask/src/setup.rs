@@ -100,6 +100,8 @@ struct Environment {
 const TESTS: Environment = Environment { folder: "venv", pins: "tests/interop/requirements.txt" };
 /// The newest LiveKit SDK cannot live in the same environment.
 const NEWEST: Environment = Environment { folder: "venv-newest", pins: "tests/interop/requirements-newest.txt" };
+/// Agents' workers run in processes of their own.
+const AGENTS: Environment = Environment { folder: "venv-agents", pins: "tests/interop/requirements-agents.txt" };
 /// Where Node's packages are pinned.
 const NODE_PINS: &str = "tests/interop/node";
 
@@ -113,6 +115,9 @@ pub fn clients() -> Result<PathBuf> {
     let python = TESTS.install()?;
     if let Err(error) = NEWEST.install() {
         println!("!!! the tests with the newest Python SDK will FAIL: {error:#}");
+    }
+    if let Err(error) = AGENTS.install() {
+        println!("!!! the tests with agents will FAIL: {error:#}");
     }
     if let Err(error) = node_packages() {
         println!("!!! the tests with Node and the browser will FAIL: {error:#}");
@@ -190,7 +195,7 @@ mod tests {
 
     #[test]
     fn every_pin_is_exact() {
-        for environment in [&TESTS, &NEWEST] {
+        for environment in [&TESTS, &NEWEST, &AGENTS] {
             let pins = std::fs::read_to_string(root().join(environment.pins)).unwrap();
             let lines = pins.lines().filter(|line| !line.starts_with('#'));
             let loose: Vec<&str> = lines.filter(|line| !line.contains("==")).collect();
