@@ -13,7 +13,7 @@ from harness import five9
 from harness.farend import FarEnd
 from harness.phone import Phone
 from harness.server import KEY, SECRET, Trunkline, eventually
-from harness.workers import GOODBYE_HERTZ, GREETING_HERTZ, Worker, heard_seconds
+from harness.workers import EXAMPLES, GOODBYE_HERTZ, GREETING_HERTZ, Worker, heard_seconds
 
 # By hand: TRUNKLINE_AGENT_CALLS=200 TRUNKLINE_AGENTS_AT_ONCE=5.
 CALLS = int(os.environ.get("TRUNKLINE_AGENT_CALLS", "10"))
@@ -133,6 +133,27 @@ async def test_a_caller_is_heard_and_sent_back_with_his_context(house, agent):
             assert attributes["five9.call_id"] == f"five9-{number}" and attributes["sip.callStatus"] == "ringing"
         assert {left["reason"] for left in worker.seen("left")} <= {rtc.DisconnectReason.ROOM_DELETED}
     print(f"{CALLS} of {CALLS} calls, {AT_ONCE} at a time, by agent {agent}")
+
+
+@pytest.mark.parametrize("example", ["five9_agent.py", "five9_agent.mjs"])
+async def test_the_examples_serve_a_caller(house, example):
+    async with Worker(house, "", program=EXAMPLES / example), Call(house) as call:
+        assert call.dialog.status == 200
+        greeting = len("Hello, how may I direct your call?") * 0.03
+
+        async def greeted():
+            return heard_seconds(call.phone.packets, GREETING_HERTZ) >= greeting - 0.06
+
+        await eventually(greeted, "the whole greeting")
+        call.talk()
+        bye = await call.dialog.wait_bye(30)
+        check_headers(bye, {"X-RouteType": "SKILL_TRANSFER", "X-RouteValue": "billing"})
+        metadata = json.loads(bye.get("X-MetaData"))
+        assert metadata == {"intent": "transfer", "department": "billing"}
+        whole = greeting + len("I am connecting you with billing. Goodbye!") * 0.03
+        # Two sentences may be two utterances, and each lasts 0.4 s at least.
+        heard = heard_seconds(call.phone.packets, GREETING_HERTZ)
+        assert heard >= whole - 0.15, f"{heard} s of {whole} s"
 
 
 async def test_a_worker_that_starts_after_the_caller_serves_him(house):

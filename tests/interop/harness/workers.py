@@ -3,15 +3,19 @@
 import asyncio
 import json
 import os
+import shutil
 import signal
 
 import numpy
 
 from .phone import DECODE
 from .remote import FOLDER, HOME
-from .server import KEY, SECRET, Trunkline, eventually
+from .server import KEY, ROOT, SECRET, Trunkline, eventually
 
 PYTHON = HOME / "venv-agents" / "bin" / "python"
+# Node looks for packages beside the program, so examples are copied there.
+NODE_HOME = HOME / "node-agents"
+EXAMPLES = ROOT / "examples"
 WORKER = FOLDER / "agents" / "worker.py"
 # What the voice of the worker sounds like: the greeting, the goodbye.
 GREETING_HERTZ, GOODBYE_HERTZ = 660, 1_040
@@ -28,7 +32,7 @@ class Worker(asyncio.DatagramProtocol):
         self.words: list[str] = []
 
     async def __aenter__(self) -> "Worker":
-        assert PYTHON.is_file(), f"{PYTHON} is missing; cargo xtask test makes it"
+        command = self.command()
         keys = {"LIVEKIT_URL": self.server.url.replace("http", "ws"), "LIVEKIT_API_KEY": KEY, "LIVEKIT_API_SECRET": SECRET}
         loop = asyncio.get_running_loop()
         self.socket, _ = await loop.create_datagram_endpoint(lambda: self, local_addr=("127.0.0.1", 0))
@@ -37,13 +41,23 @@ class Worker(asyncio.DatagramProtocol):
         before = await self.registered() if self.wait else []
         # A group of its own, so that a kill reaches its jobs too.
         self.process = await asyncio.create_subprocess_exec(
-            PYTHON, str(self.program), "start", env={**kept, **keys, **self.environment},
+            *command, "start", env={**kept, **keys, **self.environment},
             stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.STDOUT, start_new_session=True, limit=2**20,
         )
         self.reading = asyncio.create_task(self.read())
         if self.wait:
             await eventually(lambda: self.joined(len(before)), f"a worker's registration{self.last_words()}", 60)
         return self
+
+    def command(self) -> list[str]:
+        """The interpreter and the program."""
+        if self.program.suffix == ".mjs":
+            assert (NODE_HOME / "node_modules").is_dir(), f"{NODE_HOME} is missing; cargo xtask test makes it"
+            for example in EXAMPLES.glob("*.mjs"):
+                shutil.copy(example, NODE_HOME)
+            return ["node", str(NODE_HOME / self.program.name)]
+        assert PYTHON.is_file(), f"{PYTHON} is missing; cargo xtask test makes it"
+        return [str(PYTHON), str(self.program)]
 
     async def joined(self, before: int) -> bool:
         """Whether there is one more worker than before."""
