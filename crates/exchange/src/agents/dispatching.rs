@@ -138,6 +138,7 @@ impl Exchange {
         };
         let work = Work {
             group: Group::of(&dispatch.agent, kind),
+            order: 0,
             room: dispatch.room.clone(),
             job,
             stage: Stage::Waiting,

@@ -79,10 +79,11 @@ impl Exchange {
 
     /// Offers what waits for workers of this group.
     pub(super) fn serve(&mut self, group: &Group, now: Time, outputs: &mut Vec<Output>) {
-        for job in self.agents.waiting(group) {
-            if !self.agents.group(group).any(|(_, worker)| worker.is_ready()) {
-                break;
-            }
+        let mut last = 0;
+        while self.agents.group(group).any(|(_, worker)| worker.is_ready())
+            && let Some((order, job)) = self.agents.next_waiting(group, last)
+        {
+            last = order;
             self.offer(&job, now, outputs);
             self.tell_waiting_of(&job);
         }

@@ -68,6 +68,7 @@ impl Exchange {
         self.agents.add_work(Work {
             job,
             group,
+            order: 0,
             room: info.sid,
             stage: Stage::Waiting,
             presence: Presence::Expected,

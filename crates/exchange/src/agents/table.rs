@@ -117,6 +117,8 @@ pub(super) enum Presence {
 pub(super) struct Work {
     pub(super) job: Job,
     pub(super) group: Group,
+    /// Whoever began first is served first.
+    pub(super) order: u64,
     pub(super) room: RoomSid,
     pub(super) stage: Stage,
     pub(super) presence: Presence,
@@ -140,7 +142,9 @@ pub(crate) struct Agents {
     /// By agent name and deployment.
     by_name: BTreeMap<(String, String), BTreeSet<DispatchId>>,
     jobs: BTreeMap<JobId, Work>,
-    waiting: BTreeMap<Group, BTreeSet<JobId>>,
+    /// In the order in which they began.
+    waiting: BTreeMap<Group, BTreeMap<u64, JobId>>,
+    begun: u64,
     /// By the room and the agent's identity.
     by_identity: BTreeMap<(RoomSid, String), JobId>,
     timers: BTreeSet<(Time, JobId)>,
@@ -272,12 +276,14 @@ impl Agents {
         self.jobs.get_mut(id)
     }
 
-    pub(super) fn add_work(&mut self, work: Work) {
+    pub(super) fn add_work(&mut self, mut work: Work) {
         let id = work.job.id.clone();
+        self.begun += 1;
+        work.order = self.begun;
         if let Some(dispatch) = self.dispatches.get_mut(&work.job.dispatch_id) {
             dispatch.jobs.insert(id.clone());
         }
-        self.waiting.entry(work.group.clone()).or_default().insert(id.clone());
+        self.waiting.entry(work.group.clone()).or_default().insert(work.order, id.clone());
         self.jobs.insert(id, work);
     }
 
@@ -288,7 +294,7 @@ impl Agents {
         self.set_stage(id, Stage::Waiting);
         let mut work = self.jobs.remove(id)?;
         work.stage = stage;
-        self.no_longer_waits(&work.group, id);
+        self.no_longer_waits(&work.group, work.order);
         self.forget_identity(&work.room, &work.job.state.participant_identity, id);
         if let Some(dispatch) = self.dispatches.get_mut(&work.job.dispatch_id) {
             dispatch.jobs.remove(id);
@@ -296,9 +302,9 @@ impl Agents {
         Some(work)
     }
 
-    fn no_longer_waits(&mut self, group: &Group, id: &JobId) {
+    fn no_longer_waits(&mut self, group: &Group, order: u64) {
         if let Some(waiting) = self.waiting.get_mut(group) {
-            waiting.remove(id);
+            waiting.remove(&order);
             if waiting.is_empty() {
                 self.waiting.remove(group);
             }
@@ -308,15 +314,16 @@ impl Agents {
     /// Moves a job between those that wait, are offered and are assigned.
     pub(super) fn set_stage(&mut self, id: &JobId, stage: Stage) {
         let Some(work) = self.jobs.get_mut(id) else { return };
-        let (group, before) = (work.group.clone(), std::mem::replace(&mut work.stage, stage.clone()));
+        let (group, order) = (work.group.clone(), work.order);
+        let before = std::mem::replace(&mut work.stage, stage.clone());
         match before {
-            Stage::Waiting => self.no_longer_waits(&group, id),
+            Stage::Waiting => self.no_longer_waits(&group, order),
             Stage::Offered(worker) => _ = self.workers.get_mut(&worker).map(|w| w.offers.remove(id)),
             Stage::Assigned(Some(worker)) => _ = self.workers.get_mut(&worker).map(|w| w.jobs.remove(id)),
             Stage::Assigned(None) => {}
         }
         match stage {
-            Stage::Waiting => _ = self.waiting.entry(group).or_default().insert(id.clone()),
+            Stage::Waiting => _ = self.waiting.entry(group).or_default().insert(order, id.clone()),
             Stage::Offered(worker) => _ = self.workers.get_mut(&worker).map(|w| w.offers.insert(id.clone())),
             Stage::Assigned(Some(worker)) => _ = self.workers.get_mut(&worker).map(|w| w.jobs.insert(id.clone())),
             Stage::Assigned(None) => {}
@@ -339,7 +346,13 @@ impl Agents {
 
     /// The jobs of a group that wait.
     pub(super) fn waiting(&self, group: &Group) -> Vec<JobId> {
-        self.waiting.get(group).into_iter().flatten().cloned().collect()
+        self.waiting.get(group).into_iter().flatten().map(|(_, id)| id.clone()).collect()
+    }
+
+    /// The first job of a group that waits and began after that one.
+    pub(super) fn next_waiting(&self, group: &Group, after: u64) -> Option<(u64, JobId)> {
+        let (order, id) = self.waiting.get(group)?.range(after.saturating_add(1)..).next()?;
+        Some((*order, id.clone()))
     }
 
     /// The agent of a job is called so from now on.
