@@ -11,6 +11,7 @@ from livekit import api, rtc
 
 from harness import five9
 from harness.farend import FarEnd
+from harness.hooks import Hooks
 from harness.phone import Phone
 from harness.server import KEY, SECRET, Trunkline, eventually
 from harness.workers import EXAMPLES, GOODBYE_HERTZ, GREETING_HERTZ, Worker, heard_seconds
@@ -218,14 +219,65 @@ async def perform_rpc(server, request: dict) -> dict:
             return json.loads(body["payload"])
 
 
-async def test_a_callers_hang_up_closes_the_agents_session(house):
-    async with Worker(house, "assistant") as worker, Call(house) as call:
-        await call.greeted()
-        await call.dialog.bye()
-        assert (await worker.event("left"))["reason"] == rtc.DisconnectReason.CLIENT_INITIATED
-        assert (await worker.event("closed"))["reason"] == "participant_disconnected"
-        found = await ending(house)
-        assert (found["reason"], found["disconnect_reason"]) == ("remote_bye", "CLIENT_INITIATED")
+async def hang_up(_server, call):
+    """The caller ends it."""
+    await call.dialog.bye()
+
+
+async def delete_room(server, call):
+    """The room is deleted."""
+    async with server.client() as lk:
+        room, _ = await five9.only_caller(lk)
+        await five9.delete_room(lk, room, "")
+    await call.dialog.wait_bye(10)
+
+
+async def remove(server, call):
+    """The participant is removed."""
+    async with server.client() as lk:
+        room, caller = await five9.only_caller(lk)
+        await five9.remove(lk, room, caller.identity)
+    await call.dialog.wait_bye(10)
+
+
+@pytest.mark.parametrize(
+    ("end", "reason", "word", "closes"),
+    [
+        (hang_up, "CLIENT_INITIATED", "remote_bye", True),
+        (delete_room, "ROOM_DELETED", "room_deleted", True),
+        (remove, "PARTICIPANT_REMOVED", "participant_removed", False),
+    ],
+)
+async def test_agent_webhook_and_record_tell_the_same_end(tmp_path, end, reason, word, closes):
+    async with Hooks() as hooks:
+        server = await started(tmp_path, **hooks.settings())
+        try:
+            async with server.client() as lk:
+                await five9.set_up(lk)
+            async with Worker(server, "assistant") as worker, Call(server) as call:
+                await call.greeted()
+                await end(server, call)
+                await worker.event("closed" if closes else "left")
+                seen = {event["reason"] for event in worker.seen("left") + worker.seen("disconnected")}
+                assert seen == {getattr(rtc.DisconnectReason, reason)}
+                assert bool(worker.seen("closed")) == closes
+                found = await ending(server)
+                assert (found["reason"], found["disconnect_reason"]) == (word, reason)
+                ended = await hooks.wait("sip_call_ended")
+                assert ended.body["call"]["ending"]["disconnect_reason"] == reason
+                job = await hooks.wait("agent_job_started")
+                assert job.event.job.id.startswith("AJ_") and job.event.room.name == ended.body["call"]["room_name"]
+
+                async def left():
+                    gone = (hook.event for hook in hooks.received if hook.name == "participant_left")
+                    phones = [e.participant for e in gone if e.participant.kind == api.ParticipantInfo.Kind.SIP]
+                    return phones
+
+                (phone,) = await eventually(left, "the caller's participant_left")
+                assert phone.disconnect_reason == getattr(rtc.DisconnectReason, reason)
+                assert phone.attributes["sip.reason"] == word or reason != "CLIENT_INITIATED"
+        finally:
+            await server.stop()
 
 
 async def test_a_killed_worker_is_replaced_by_another_and_the_call_stays(house):
@@ -263,6 +315,41 @@ async def test_nobody_comes_and_the_caller_is_told_so(house):
         assert found["reason"] == "no_agent" and found["sip_status"] == 480
         assert found["text"].endswith("no worker for automatic dispatch is registered")
         assert found["text"] in house.log_text()
+
+
+async def test_bad_workers_hurt_nobody(house):
+    bearer = api.AccessToken(KEY, SECRET).with_grants(api.VideoGrants(agent=True)).to_jwt()
+    headers = {"Authorization": f"Bearer {bearer}"}
+    register = bytes([0x0A, 0x00])
+    async with aiohttp.ClientSession(headers=headers) as session, Worker(house, "router") as worker:
+        url = f"{house.url}/agent"
+        closed = []
+        garbage = b"\xff" * 40
+        for frames in ([garbage], [register] * 1_000, [b"\x1a\x00"], [register, garbage], [bytes(2_000_000)]):
+            async with session.ws_connect(url, max_msg_size=0) as socket:
+                try:
+                    for frame in frames:
+                        await socket.send_bytes(frame)
+                except (ConnectionError, aiohttp.ClientError):
+                    pass
+                while (message := await socket.receive(10)).type is aiohttp.WSMsgType.BINARY:
+                    pass
+                closed.append(message.type)
+        assert not set(closed) - {aiohttp.WSMsgType.CLOSE, aiohttp.WSMsgType.CLOSED, aiohttp.WSMsgType.ERROR}
+        # One that never answers, and one that answers what it was not asked.
+        async with session.ws_connect(url) as mute, session.ws_connect(url) as loud:
+            for socket in (mute, loud):
+                await socket.send_bytes(register)
+            await loud.send_bytes(bytes([0x12, 0x08, 0x0A, 0x04]) + b"AJ_x" + bytes([0x10, 0x01]))
+            async with Call(house) as call:
+                await call.greeted()
+                call.talk()
+                check_headers(await call.dialog.wait_bye(60), ROUTING)
+        assert worker.process.returncode is None
+        wrong = api.AccessToken(KEY, SECRET).with_grants(api.VideoGrants(room_list=True)).to_jwt()
+        with pytest.raises(aiohttp.WSServerHandshakeError) as refused:
+            await session.ws_connect(url, headers={"Authorization": f"Bearer {wrong}"})
+        assert refused.value.status == 401
 
 
 async def test_two_workers_share(house):

@@ -32,6 +32,9 @@ impl Exchange {
         now: Time,
         outputs: &mut Vec<Output>,
     ) {
+        if let Some(worker) = self.agents.worker_mut(connection) {
+            worker.silent = false;
+        }
         let Some(work) = self.agents.work(&answer.job).filter(|w| w.stage == Stage::Offered(connection)) else {
             return;
         };

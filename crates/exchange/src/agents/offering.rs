@@ -23,6 +23,8 @@ impl Exchange {
     pub(super) fn offer(&mut self, id: &JobId, now: Time, outputs: &mut Vec<Output>) -> bool {
         let Some(work) = self.agents.work(id).filter(|work| work.stage == Stage::Waiting) else { return false };
         let (room, rests) = (self.rooms.room(&work.job.room.name), work.due.is_none() && !work.refused.is_empty());
+        let whom = work.job.participant.as_ref();
+        let participant = whom.and_then(|p| self.rooms.participant(&work.job.room.name, &p.identity).ok());
         let Some(connection) = self.pick(id) else {
             if rests {
                 self.ask_later(id, now);
@@ -36,9 +38,15 @@ impl Exchange {
         if let Some(room) = room {
             work.job.room = room;
         }
+        if let Some(participant) = participant {
+            work.job.participant = Some(participant);
+        }
         work.job.state.worker_id = worker_id;
         work.job.state.updated_at_ns = now.unix_nanos();
-        let (job, resuming) = (Box::new(work.job.clone()), work.restarts > 0);
+        let (mut job, resuming) = (Box::new(work.job.clone()), work.restarts > 0);
+        // The agent sees this copy, and by then it runs.
+        job.state.status = JobStatus::Running;
+        job.state.started_at_ns = now.unix_nanos();
         outputs.push(Output::Worker(connection, Box::new(Response::Availability { job, resuming })));
         true
     }

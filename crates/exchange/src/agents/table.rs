@@ -34,7 +34,7 @@ pub(super) struct Worker {
     pub(super) load: f32,
     pub(super) full: bool,
     pub(super) draining: bool,
-    /// It has let an offer pass and said nothing since.
+    /// It has let an offer pass and answered none since.
     pub(super) silent: bool,
     pub(super) offers: BTreeSet<JobId>,
     pub(super) jobs: BTreeSet<JobId>,

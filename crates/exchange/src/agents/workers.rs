@@ -25,11 +25,10 @@ impl Exchange {
         if let Request::Register(registration) = request {
             return self.register(connection, registration, now, outputs);
         }
-        let Some(worker) = self.agents.worker_mut(connection) else {
+        if self.agents.worker(connection).is_none() {
             // Nothing counts before the registration.
             return outputs.push(Output::WorkerHangUp(connection));
-        };
-        worker.silent = false;
+        }
         match request {
             Request::Register(_) => {}
             Request::Availability(answer) => self.availability(connection, answer, now, outputs),

@@ -80,7 +80,7 @@ fn a_worker_is_asked_for_a_bounded_number_of_jobs_at_a_time() {
 }
 
 #[test]
-fn who_lets_an_offer_pass_is_asked_last_until_it_speaks() {
+fn who_lets_an_offer_pass_is_asked_last_until_it_answers() {
     let mut world = World::default();
     world.register(1, "");
     world.make_room(Vec::new());
@@ -90,8 +90,11 @@ fn who_lets_an_offer_pass_is_asked_last_until_it_speaks() {
     assert_eq!(world.offers(2).len(), 1, "the next one is asked");
     rooms(&mut world, 20);
     assert_eq!((world.offers(1).len(), world.offers(2).len()), (1, 21));
+    // That it is alive proves nothing; a late answer does.
     world.status(1, false, 0.0);
-    world.ask(Command::DeleteRoom("room 0".into()));
+    world.ask(Command::CreateRoom("another".into(), RoomSettings::default()));
+    assert_eq!(world.offers(1).len(), 1);
+    world.decline(1);
     for number in 20..60 {
         world.ask(Command::CreateRoom(format!("room {number}"), RoomSettings::default()));
     }
