@@ -340,6 +340,7 @@ async def test_bad_workers_hurt_nobody(house):
         async with session.ws_connect(url) as mute, session.ws_connect(url) as loud:
             for socket in (mute, loud):
                 await socket.send_bytes(register)
+                await socket.receive_bytes()
             await loud.send_bytes(bytes([0x12, 0x08, 0x0A, 0x04]) + b"AJ_x" + bytes([0x10, 0x01]))
             async with Call(house) as call:
                 await call.greeted()
@@ -355,18 +356,16 @@ async def test_bad_workers_hurt_nobody(house):
 async def test_two_workers_share(house):
     async with Worker(house, "assistant", idle=2) as one, Worker(house, "assistant", idle=2) as two:
         await options(house, answer_policy="immediate")
-        seen = 0
         async with house.client() as lk:
             for number in range(16):
                 await lk.room.create_room(api.CreateRoomRequest(name=f"room-{number}", empty_timeout=60))
 
         async def shared():
-            nonlocal seen
             workers = (await house.twirp("trunkline.Agents/ListWorkers", {}))["workers"]
             seen = [worker["jobs"] for worker in workers]
             return sum(seen) == 16 and min(seen) >= 2
 
-        await eventually(shared, f"a share for each of {one.process.pid} and {two.process.pid}; {seen}", 40)
+        await eventually(shared, f"a share for each worker{one.last_words()}{two.last_words()}", 40)
 
 
 async def test_a_dispatch_names_its_agent_and_ends_with_it(house):

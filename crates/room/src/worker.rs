@@ -129,6 +129,8 @@ pub struct WorkerInfo {
     pub version: String,
     /// It takes jobs.
     pub available: bool,
+    /// It has said how it is, or answered an offer; those that have are asked first.
+    pub reported: bool,
     /// Between 0 and 1, as it said last.
     pub load: f32,
     /// The jobs it has.

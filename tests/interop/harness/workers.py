@@ -60,8 +60,8 @@ class Worker(asyncio.DatagramProtocol):
         return [str(PYTHON), str(self.program)]
 
     async def joined(self, before: int) -> bool:
-        """Whether there is one more worker than before."""
-        return len(await self.registered()) > before
+        """Whether there is one more worker than before that has said how it is: it gets its share from then on."""
+        return len([worker for worker in await self.registered() if worker["reported"]]) > before
 
     async def registered(self) -> list[dict]:
         """The workers there are."""

@@ -2,7 +2,7 @@
 
 use super::{
     dispatching::Start,
-    table::{Presence, Stage},
+    table::{Manners, Presence, Stage},
 };
 use crate::{
     Exchange, Output,
@@ -33,7 +33,7 @@ impl Exchange {
         outputs: &mut Vec<Output>,
     ) {
         if let Some(worker) = self.agents.worker_mut(connection) {
-            worker.silent = false;
+            worker.manners = Manners::Speaks;
         }
         let Some(work) = self.agents.work(&answer.job).filter(|w| w.stage == Stage::Offered(connection)) else {
             return;
@@ -168,7 +168,7 @@ impl Exchange {
                 }
                 (Stage::Offered(connection), _) => {
                     if let Some(worker) = self.agents.worker_mut(connection) {
-                        worker.silent = true;
+                        worker.manners = Manners::Silent;
                     }
                     self.refused(&id, connection, now, outputs);
                 }

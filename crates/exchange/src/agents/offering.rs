@@ -59,22 +59,16 @@ impl Exchange {
         self.agents.due_in(id, wait, now);
     }
 
-    /// By chance, weighted by what load leaves free. Who has let an offer pass comes last.
+    /// By chance, weighted by what load leaves free, among those of whom an answer is most likely.
     fn pick(&mut self, id: &JobId) -> Option<ConnectionId> {
         let work = self.agents.work(id)?;
-        let willing = |silent: bool| {
-            self.agents
-                .group(&work.group)
-                .filter(|(connection, worker)| {
-                    worker.silent == silent && worker.is_ready() && !work.refused.contains(connection)
-                })
-                .map(|(connection, worker)| (connection, weight(worker)))
-                .collect::<Vec<_>>()
+        let willing = || {
+            let group = self.agents.group(&work.group);
+            group.filter(|(connection, worker)| worker.is_ready() && !work.refused.contains(connection))
         };
-        let mut candidates = willing(false);
-        if candidates.is_empty() {
-            candidates = willing(true);
-        }
+        let best = willing().map(|(_, worker)| worker.manners).min()?;
+        let likely = willing().filter(|(_, worker)| worker.manners == best);
+        let candidates: Vec<_> = likely.map(|(connection, worker)| (connection, weight(worker))).collect();
         let mut drawn = self.random.below(candidates.iter().map(|(_, weight)| weight).sum());
         for (connection, weight) in candidates {
             if drawn < weight {

@@ -25,6 +25,17 @@ impl Group {
     }
 }
 
+/// How likely a worker answers; the best first.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum Manners {
+    /// It has said how it is, or answered.
+    Speaks,
+    /// It has said nothing yet. Workers do so within seconds.
+    New,
+    /// It has let an offer pass and answered none since.
+    Silent,
+}
+
 /// A registered worker.
 pub(super) struct Worker {
     pub(super) id: WorkerId,
@@ -34,8 +45,7 @@ pub(super) struct Worker {
     pub(super) load: f32,
     pub(super) full: bool,
     pub(super) draining: bool,
-    /// It has let an offer pass and answered none since.
-    pub(super) silent: bool,
+    pub(super) manners: Manners,
     pub(super) offers: BTreeSet<JobId>,
     pub(super) jobs: BTreeSet<JobId>,
 }
@@ -63,6 +73,7 @@ impl Worker {
             },
             version: self.registration.version.clone(),
             available: self.is_open(),
+            reported: self.manners == Manners::Speaks,
             load: self.load,
             jobs: self.jobs.len(),
         }

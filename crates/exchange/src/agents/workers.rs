@@ -1,6 +1,6 @@
 //! Workers come, say how they are, and go.
 
-use super::table::{Group, Presence, Stage, Worker};
+use super::table::{Group, Manners, Presence, Stage, Worker};
 use crate::{
     Exchange, Output,
     exchange::Drain,
@@ -66,7 +66,7 @@ impl Exchange {
             load: 0.0,
             full: false,
             draining: false,
-            silent: false,
+            manners: Manners::New,
             offers: Default::default(),
             jobs: Default::default(),
         };
@@ -83,6 +83,9 @@ impl Exchange {
         worker.load = if status.load.is_finite() { status.load.clamp(0.0, 1.0) } else { 1.0 };
         worker.full = status.full.unwrap_or(worker.full);
         worker.draining |= status.draining;
+        if worker.manners == Manners::New {
+            worker.manners = Manners::Speaks;
+        }
         if worker.is_open() && !was_open {
             let group = worker.group.clone();
             // What it declined because it was full it may take now.

@@ -100,3 +100,16 @@ fn who_lets_an_offer_pass_is_asked_last_until_it_answers() {
     }
     assert!(world.offers(1).len() > 5);
 }
+
+#[test]
+fn who_has_never_said_anything_is_asked_after_those_who_have() {
+    let mut world = World::default();
+    for worker in 1..=10 {
+        world.register(worker, "");
+    }
+    world.status(7, false, 0.9);
+    rooms(&mut world, 20);
+    assert_eq!(world.offers(7).len(), 20);
+    world.close(7);
+    assert_eq!((1..=10).filter(|w| *w != 7).map(|w| world.offers(w).len()).sum::<usize>(), 20);
+}
