@@ -16,6 +16,7 @@ const USAGE: &str = "cargo xtask check                         fmt, clippy, carg
 cargo xtask tidy                          the rules of the house
 cargo xtask test                          everything but the long runs; sets up what it needs
 cargo xtask bench signalling              calls per second, set-up latency, memory per dialog
+cargo xtask bench agents                  from a room's creation until a worker is asked
 cargo xtask bench media [--quick] [--quality] [--only-quality] [--tone SECONDS]
                                           calls per core, memory per call, set-up, delay; PESQ
 cargo xtask soak [--minutes N]            50 rooms for an hour, and what is left then
@@ -42,6 +43,7 @@ fn run() -> Result<bool> {
         ["tidy"] => tidy::run(),
         ["test"] => test::run(),
         ["bench", "signalling"] => bench::signalling(),
+        ["bench", "agents"] => bench::agents(),
         ["bench", "media", rest @ ..] => bench::media(bench::Options::read(rest)?),
         ["soak"] => soak::run(60),
         ["soak", "--minutes", minutes] => soak::run(minutes.parse()?),

@@ -100,8 +100,10 @@ struct Environment {
 const TESTS: Environment = Environment { folder: "venv", pins: "tests/interop/requirements.txt" };
 /// The newest LiveKit SDK cannot live in the same environment.
 const NEWEST: Environment = Environment { folder: "venv-newest", pins: "tests/interop/requirements-newest.txt" };
-/// Where Node's packages are pinned.
-const NODE_PINS: &str = "tests/interop/node";
+/// Agents' workers run in processes of their own.
+const AGENTS: Environment = Environment { folder: "venv-agents", pins: "tests/interop/requirements-agents.txt" };
+/// Where Node's packages are pinned, and the folders below `target/interop` they go into.
+const NODE: [(&str, &str); 2] = [("tests/interop/node", "node"), ("tests/interop/agents", "node-agents")];
 
 /// Installs what the interop tests import, again when the pins change, and returns the Python that
 /// runs them. What the tests of one other client lack is named on the screen; those tests fail by
@@ -114,8 +116,13 @@ pub fn clients() -> Result<PathBuf> {
     if let Err(error) = NEWEST.install() {
         println!("!!! the tests with the newest Python SDK will FAIL: {error:#}");
     }
-    if let Err(error) = node_packages() {
-        println!("!!! the tests with Node and the browser will FAIL: {error:#}");
+    if let Err(error) = AGENTS.install() {
+        println!("!!! the tests with agents will FAIL: {error:#}");
+    }
+    for (pins, folder) in NODE {
+        if let Err(error) = node_packages(pins, folder) {
+            println!("!!! the tests with {pins} will FAIL: {error:#}");
+        }
     }
     Ok(python)
 }
@@ -149,9 +156,9 @@ impl Environment {
     }
 }
 
-/// Node's packages in `target/interop/node`, as pinned in the lock file.
-fn node_packages() -> Result<()> {
-    let (pinned, folder) = (root().join(NODE_PINS), root().join("target/interop/node"));
+/// Node's packages in a folder below `target/interop`, as pinned in a lock file.
+fn node_packages(pins: &str, folder: &str) -> Result<()> {
+    let (pinned, folder) = (root().join(pins), root().join("target/interop").join(folder));
     let lock = std::fs::read_to_string(pinned.join("package-lock.json"))?;
     let stamp = folder.join("installed.json");
     if folder.join("node_modules").is_dir() && installed(&stamp, &lock) {
@@ -165,7 +172,7 @@ fn node_packages() -> Result<()> {
         std::fs::copy(pinned.join(file), folder.join(file))?;
     }
     let mut npm = command("npm", ["ci", "--no-audit", "--no-fund"]);
-    if !step("node packages of tests/interop/node", npm.current_dir(&folder))? {
+    if !step(&format!("node packages of {pins}"), npm.current_dir(&folder))? {
         bail!("the Node packages could not be installed from npm");
     }
     std::fs::write(&stamp, lock)?;
@@ -190,7 +197,7 @@ mod tests {
 
     #[test]
     fn every_pin_is_exact() {
-        for environment in [&TESTS, &NEWEST] {
+        for environment in [&TESTS, &NEWEST, &AGENTS] {
             let pins = std::fs::read_to_string(root().join(environment.pins)).unwrap();
             let lines = pins.lines().filter(|line| !line.starts_with('#'));
             let loose: Vec<&str> = lines.filter(|line| !line.contains("==")).collect();

@@ -5,7 +5,7 @@ use trunkline_exchange::{
     command::{ApiError, CallRecord, Command, LadderEntry, Reply},
     port::ConnectionId,
 };
-use trunkline_room::signal;
+use trunkline_room::{signal, worker};
 use trunkline_types::Time;
 
 /// A boxed future that owns what it needs.
@@ -30,6 +30,11 @@ pub trait Control: Send + Sync + 'static {
     fn signal(&self, connection: ConnectionId, request: signal::Request) -> bool;
     /// A signalling connection is gone. Never blocks and never gets lost.
     fn signal_closed(&self, connection: ConnectionId);
+    /// Hands on what an agents' worker says. Never blocks; `false` if there is no room for it, and
+    /// then the socket has to be closed.
+    fn worker(&self, connection: ConnectionId, request: worker::Request) -> bool;
+    /// A worker's socket is gone. Never blocks and never gets lost.
+    fn worker_closed(&self, connection: ConnectionId);
     /// Whether new calls are taken: `/healthz`.
     fn ready(&self) -> bool;
 }

@@ -1,7 +1,8 @@
 //! Twirp, tokens, webhooks, health and metrics over HTTP.
 //!
-//! [`router`] answers LiveKit's services `SIP` and `RoomService` and our own `trunkline.Options`
-//! and `trunkline.Calls`, and WebRTC clients at `/rtc` and `/rtc/v1`; it reaches the exchange and the store through [`Control`]. [`Webhooks`]
+//! [`router`] answers LiveKit's services `SIP`, `RoomService` and
+//! `AgentDispatchService` and our own `trunkline.Options`
+//! and `trunkline.Calls`, WebRTC clients at `/rtc` and `/rtc/v1`, and agents' workers at `/agent`; it reaches the exchange and the store through [`Control`]. [`Webhooks`]
 //! posts what the exchange reports. Conversion between LiveKit's protobuf messages and our records
 //! happens in `convert` and nowhere else.
 
@@ -12,6 +13,7 @@
     allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing, reason = "tests")
 )]
 
+mod agent;
 mod bearer;
 mod control;
 mod convert;
@@ -19,6 +21,7 @@ mod cors;
 mod grant;
 mod json_names;
 mod metrics;
+mod outboxes;
 mod router;
 mod rtc;
 mod service;
@@ -27,7 +30,7 @@ mod twirp;
 mod webhook;
 
 pub use control::{BoxFuture, Clock, Control};
+pub use outboxes::{Outboxes, Signals, Workers};
 pub use router::{Config, router};
-pub use rtc::Signals;
 pub use token::{Claims, Keys, mint};
 pub use webhook::{WebhookConfig, WebhookError, Webhooks, webhook_url};

@@ -35,6 +35,10 @@ pub(crate) fn page(gauges: &Gauges, available: bool, node_id: &str) -> String {
     page.sample("trunkline_rooms", &[], gauges.rooms);
     page.gauge("trunkline_participants", "Participants in rooms.");
     page.sample("trunkline_participants", &[], gauges.participants);
+    page.gauge("trunkline_agent_workers", "Agents' workers that are registered.");
+    page.sample("trunkline_agent_workers", &[], gauges.agent_workers);
+    page.gauge("trunkline_agent_jobs", "Agents' jobs that run or wait for a worker.");
+    page.sample("trunkline_agent_jobs", &[], gauges.agent_jobs);
     page.counter("trunkline_call_panics_total", "Calls ended because their handling panicked.");
     page.sample("trunkline_call_panics_total", &[], gauges.call_panics);
     page.counter("trunkline_digest_failures_total", "Calls with a wrong digest.");
@@ -129,8 +133,10 @@ fn bounded(counts: &BTreeMap<String, u64>) -> Vec<(&str, u64)> {
 /// livekit-sip's `result` label of an end reason.
 fn result(reason: &str) -> &'static str {
     match reason {
-        "remote_bye" | "room_deleted" | "room_closed" | "participant_removed" | "max_duration" => "success",
-        "cancelled" | "ringing_timeout" | "no_ack" | "no_common_codec" | "media_timeout" => "client_error",
+        "remote_bye" | "room_deleted" | "room_closed" | "participant_removed" | "max_duration" | "end_call" => {
+            "success"
+        }
+        "cancelled" | "ringing_timeout" | "no_agent" | "no_ack" | "no_common_codec" | "media_timeout" => "client_error",
         "resource" | "shutdown" | "server_crash" | "internal" => "server_error",
         _ => "indeterminate",
     }

@@ -1,10 +1,11 @@
 //! The HTTP server's routes, and what a Twirp request goes through before its service sees it.
 
 use crate::{
-    bearer,
+    agent, bearer,
     control::{Clock, Control},
     cors, metrics,
-    rtc::{self, Signals},
+    outboxes::{Signals, Workers},
+    rtc,
     service::{Context, dispatch},
     token::{Claims, Keys, verify},
     twirp::{ErrorCode, Format, TwirpError},
@@ -44,15 +45,16 @@ pub(crate) struct App {
     pub(crate) config: Config,
     pub(crate) control: Arc<dyn Control>,
     pub(crate) signals: Signals,
+    pub(crate) workers: Workers,
     /// Marks frames that the server puts into encrypted tracks; the same for all who hear them.
     pub(crate) sif_trailer: [u8; 16],
     pub(crate) now: Clock,
 }
 
-/// The HTTP server: `/`, `/healthz`, `/metrics`, `/rtc…` and `/twirp/…`. What the exchange tells
-/// its clients has to be put into `signals`.
-pub fn router(config: Config, control: Arc<dyn Control>, signals: Signals, now: Clock) -> Router {
-    let app = Arc::new(App { config, control, signals, sif_trailer: sif_trailer(), now });
+/// The HTTP server: `/`, `/healthz`, `/metrics`, `/rtc…`, `/agent` and `/twirp/…`. What the exchange
+/// tells clients has to be put into `signals`, what it tells workers into `workers`.
+pub fn router(config: Config, control: Arc<dyn Control>, signals: Signals, workers: Workers, now: Clock) -> Router {
+    let app = Arc::new(App { config, control, signals, workers, sif_trailer: sif_trailer(), now });
     let routes = Router::new()
         .route("/", get(async || "OK"))
         .route("/healthz", get(healthz))
@@ -61,6 +63,7 @@ pub fn router(config: Config, control: Arc<dyn Control>, signals: Signals, now: 
         .route("/rtc/v1", any(rtc::single))
         .route("/rtc/validate", get(rtc::validate_dual))
         .route("/rtc/v1/validate", get(rtc::validate_single))
+        .route("/agent", any(agent::open))
         .route("/twirp/{service}/{method}", any(twirp))
         .fallback(unknown)
         .with_state(app);

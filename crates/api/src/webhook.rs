@@ -231,6 +231,7 @@ fn body(event: &Event) -> Result<Vec<u8>, serde_json::Error> {
         room,
         participant,
         track: webhook.track.as_ref().map(convert::track),
+        job: webhook.job.as_deref().map(convert::job),
         ..Default::default()
     };
     let mut value = serde_json::to_value(&message)?;

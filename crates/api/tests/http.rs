@@ -123,7 +123,6 @@ async fn methods_of_later_releases_are_unimplemented() {
         ("/twirp/livekit.SIP/CreateSIPParticipant", sip_admin()),
         ("/twirp/livekit.RoomService/ForwardParticipant", room_admin("lobby")),
         ("/twirp/livekit.RoomService/MoveParticipant", room_admin("lobby")),
-        ("/twirp/livekit.AgentDispatchService/CreateDispatch", room_admin("lobby")),
     ] {
         let answer = post_json(&router, path, &token, json!({"room": "lobby"})).await;
         assert_eq!(
@@ -131,9 +130,6 @@ async fn methods_of_later_releases_are_unimplemented() {
             (StatusCode::NOT_IMPLEMENTED, "unimplemented")
         );
     }
-    let path = "/twirp/livekit.AgentDispatchService/ListDispatch";
-    let answer = post_json(&router, path, &room_admin("lobby"), json!({"room": "lobby"})).await;
-    assert_eq!((answer.status, answer.text()), (StatusCode::OK, "{}"));
     let video = VideoGrant { room_record: true, ingress_admin: true, ..VideoGrant::default() };
     let recorder = token(&Claims { video, ..Claims::default() });
     for path in ["/twirp/livekit.Egress/ListEgress", "/twirp/livekit.Ingress/ListIngress"] {

@@ -11,7 +11,7 @@ use axum::{
 };
 use base64::{Engine, engine::general_purpose::STANDARD};
 use fake::{NOW, call_record, keys};
-use serde_json::Value;
+use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
 use std::{
     collections::VecDeque,
@@ -21,7 +21,7 @@ use std::{
 use tokio::{net::TcpListener, sync::mpsc};
 use trunkline_api::{WebhookConfig, WebhookError, Webhooks, token};
 use trunkline_exchange::port::Webhook;
-use trunkline_room::{Kind, ParticipantInfo, RoomInfo, TrackInfo};
+use trunkline_room::{Kind, ParticipantInfo, RoomInfo, TrackInfo, worker::Job};
 
 type Seen = (HeaderMap, Bytes);
 
@@ -63,7 +63,21 @@ fn event(event: &'static str, room: &str, number: i64) -> Webhook {
         participant: None,
         track: None,
         call: None,
+        job: None,
     }
+}
+
+#[tokio::test]
+async fn an_agents_job_is_told_as_livekit_tells_it() {
+    let mut receiver = Receiver::start(&[]).await;
+    let webhooks = webhooks(vec![receiver.url.clone()]);
+    let job = Job { id: "AJ_a".into(), agent_name: "receptionist".into(), ..Job::default() };
+    webhooks.notify(Webhook { job: Some(Box::new(job)), ..event("agent_job_started", "lobby", 1) });
+    let (_, body) = receiver.seen.recv().await.unwrap();
+    let event: Value = serde_json::from_slice(&body).unwrap();
+    assert_eq!((&event["event"], &event["room"]["name"]), (&json!("agent_job_started"), &json!("lobby")));
+    assert_eq!((&event["job"]["id"], &event["job"]["agentName"]), (&json!("AJ_a"), &json!("receptionist")));
+    webhooks.close(Duration::from_secs(60)).await;
 }
 
 #[tokio::test]

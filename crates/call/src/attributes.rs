@@ -44,33 +44,36 @@ fn is_identifying(name: &str) -> bool {
     IDENTIFYING.iter().any(|c| name.eq_ignore_ascii_case(c))
 }
 
+/// The INVITE's headers that may be shown, in order.
+pub(crate) fn visible_headers(setup: &Setup) -> impl Iterator<Item = (&str, &str)> {
+    let invite = &setup.invite;
+    let all = invite.headers.iter().map(|(name, value)| (name.as_str(), value.as_str()));
+    all.filter(|(name, value)| {
+        !is_credential(name)
+            && !(setup.hidden && (is_identifying(name) || (!invite.from.is_empty() && value.contains(&invite.from))))
+    })
+}
+
 /// Everything the participant carries in its first update, `sip.callStatus` included. Later
 /// sources win over earlier ones; empty values are left out.
+///
 /// Takes the rule's attributes and the mappings out of `setup`.
 pub fn initial(setup: &mut Setup) -> BTreeMap<String, String> {
     let mut attributes = std::mem::take(&mut setup.attributes);
     let mappings = std::mem::take(&mut setup.headers_to_attributes);
     let invite = &setup.invite;
-    let visible = |name: &str, value: &str| {
-        !is_credential(name)
-            && !(setup.hidden && (is_identifying(name) || (!invite.from.is_empty() && value.contains(&invite.from))))
-    };
-    for (name, value) in invite.headers.iter().filter(|(n, v)| visible(n, v)) {
+    for (name, value) in visible_headers(setup) {
         let wanted = match setup.include_headers {
             IncludeHeaders::SipNoHeaders => false,
             IncludeHeaders::SipXHeaders => name.get(..2).is_some_and(|p| p.eq_ignore_ascii_case("x-")),
             IncludeHeaders::SipAllHeaders => true,
         };
         if wanted {
-            attributes.insert(format!("sip.h.{}", name.to_ascii_lowercase()), value.clone());
+            attributes.insert(format!("sip.h.{}", name.to_ascii_lowercase()), value.to_owned());
         }
     }
     let first = |wanted: &str| {
-        invite
-            .headers
-            .iter()
-            .find(|(name, value)| name.eq_ignore_ascii_case(wanted) && visible(name, value))
-            .map(|(_, value)| value.clone())
+        visible_headers(setup).find(|(name, _)| name.eq_ignore_ascii_case(wanted)).map(|(_, value)| value.to_owned())
     };
     for (header, attribute) in PROVIDER_HEADERS {
         if let Some(value) = first(header) {

@@ -61,6 +61,9 @@ impl Call {
             return;
         }
         let facts = &mut self.facts;
+        if let Event::Room(event) = &event {
+            facts.note_agents(event, now);
+        }
         self.phase = match std::mem::replace(&mut self.phase, Phase::Ended) {
             Phase::Ringing(phase) => phase.handle(event, facts, now, effects),
             Phase::Answering(phase) => phase.handle(event, facts, now, effects),
@@ -88,9 +91,9 @@ impl Call {
     /// When to come again with [`Event::TimedOut`].
     pub fn poll_timeout(&self) -> Option<Time> {
         match &self.phase {
-            Phase::Ringing(phase) => Some(phase.deadline()),
+            Phase::Ringing(phase) => Some(phase.deadline(&self.facts)),
             Phase::Answering(phase) => Some(phase.deadline()),
-            Phase::Active(phase) => Some(phase.deadline()),
+            Phase::Active(phase) => Some(phase.deadline(&self.facts)),
             Phase::Draining(phase) => Some(phase.deadline()),
             Phase::Ending(phase) => Some(phase.deadline()),
             Phase::Recording(_) | Phase::Ended => None,

@@ -77,6 +77,20 @@ pub enum RoomEvent {
         /// The digits.
         digits: String,
     },
+    /// An agent is in the room.
+    AgentJoined,
+    /// The last agent has left the room.
+    AgentLeft,
+    /// Why no agent has come yet; empty when none is waited for any more.
+    AgentAwaited {
+        /// For the operator.
+        why: String,
+    },
+    /// Somebody in the room ends the call (`lk.sip.EndCall`).
+    EndRequested {
+        /// Headers for the BYE or the refusal, validated.
+        headers: Vec<(String, String)>,
+    },
     /// We were taken out.
     Removed(DisconnectReason),
 }

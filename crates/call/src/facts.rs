@@ -1,7 +1,7 @@
 //! What a call knows of itself, in every phase.
 
 use crate::{
-    Setup,
+    RoomEvent, Setup,
     media::LegKey,
     record::{CallRecord, CallStatus, Ending},
 };
@@ -17,6 +17,17 @@ pub struct Attribute {
     pub set_at: Time,
 }
 
+/// What a call knows of the agents in its room.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Agents {
+    /// One is there, or was.
+    pub seen: bool,
+    /// When the last one left; `None` while one is there, or if none was.
+    pub left_at: Option<Time>,
+    /// Why none has come; empty if none is waited for.
+    pub awaited: String,
+}
+
 /// The facts of a call. Attributes are copied here in the same step in which the room applies
 /// them, so the headers of a BYE cannot race with the deletion of the room.
 #[derive(Clone, Debug)]
@@ -25,8 +36,12 @@ pub struct Facts {
     pub setup: Setup,
     /// Its attributes, the last known.
     pub attributes: BTreeMap<String, Attribute>,
-    /// The record as it will be written.
+    /// The record as it will be written, but for what is held above.
     pub record: CallRecord,
+    /// The agents in its room.
+    pub agents: Agents,
+    /// Headers that somebody gave for the message that ends the call.
+    pub last_headers: Vec<(String, String)>,
 }
 
 impl Facts {
@@ -37,9 +52,8 @@ impl Facts {
             .into_iter()
             .map(|(name, value)| (name, Attribute { value, set_at: now }))
             .collect();
-        let mut headers = std::mem::take(&mut setup.invite.headers);
-        headers.retain(|(name, _)| !setup.hidden && !crate::attributes::is_credential(name));
-        headers.shrink_to_fit();
+        setup.invite.headers.retain(|(name, _)| !crate::attributes::is_credential(name));
+        setup.invite.headers.shrink_to_fit();
         let record = CallRecord {
             call_id: setup.call_id.clone(),
             sip_call_id: setup.invite.call_id.clone(),
@@ -59,18 +73,38 @@ impl Facts {
             ended_at_ms: None,
             ending: None,
             attributes: BTreeMap::new(),
-            invite_headers: headers,
+            invite_headers: Vec::new(),
             receipts: Vec::new(),
             explanation: std::mem::take(&mut setup.explanation),
             codec: None,
             media: Default::default(),
         };
-        Self { setup, attributes, record }
+        Self { setup, attributes, record, agents: Agents::default(), last_headers: Vec::new() }
     }
 
     /// The SIP leg the call began with.
     pub fn leg(&self) -> LegKey {
         LegKey { call: self.setup.call_id.clone(), leg: LegId::FIRST }
+    }
+
+    /// When the call ends because the last agent has left.
+    pub(crate) fn agent_deadline(&self) -> Option<Time> {
+        Some(self.agents.left_at? + self.setup.agent_left?)
+    }
+
+    /// Takes note of agents that come and go.
+    pub(crate) fn note_agents(&mut self, event: &RoomEvent, now: Time) {
+        match event {
+            RoomEvent::AgentJoined => self.agents = Agents { seen: true, left_at: None, awaited: String::new() },
+            RoomEvent::AgentLeft => self.agents.left_at = Some(now),
+            RoomEvent::AgentAwaited { why } => self.agents.awaited.clone_from(why),
+            _ => {}
+        }
+    }
+
+    /// A text with the reason why no agent has come, if there is one.
+    pub(crate) fn with_reason(&self, text: String) -> String {
+        if self.agents.awaited.is_empty() { text } else { format!("{text}: {}", self.agents.awaited) }
     }
 
     /// The attributes as plain values.
@@ -127,6 +161,9 @@ impl Facts {
     pub(crate) fn snapshot(&self) -> Box<CallRecord> {
         let mut record = self.record.clone();
         record.attributes = self.attribute_values();
+        if !self.setup.hidden {
+            record.invite_headers.clone_from(&self.setup.invite.headers);
+        }
         Box::new(record)
     }
 

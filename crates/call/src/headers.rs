@@ -2,7 +2,7 @@
 //!
 //! Which message carries what: the 200 to INVITE the trunk's `headers` and the mapped attributes;
 //! our BYE the mapped attributes; the 200 to the far end's BYE the mapped attributes if the
-//! options say so. An explicit header wins over a mapped attribute, which wins over a trunk's own
+//! options say so; our BYE and a refusal also the headers given with `lk.sip.EndCall`. An explicit header wins over a mapped attribute, which wins over a trunk's own
 //! header; names compare without case; the order is that of the attribute names.
 
 use crate::{
@@ -22,6 +22,8 @@ pub enum Carrier {
     Bye,
     /// 200 to the far end's BYE.
     AnswerToBye,
+    /// A final refusal of the INVITE.
+    Refusal,
 }
 
 impl Carrier {
@@ -31,6 +33,7 @@ impl Carrier {
             Self::Answer => "200",
             Self::Bye => "BYE",
             Self::AnswerToBye => "200 to BYE",
+            Self::Refusal => "refusal",
         }
     }
 }
@@ -46,7 +49,11 @@ pub(crate) fn build(facts: &mut Facts, carrier: Carrier, send: Result<(), &str>,
             }
         }
     }
-    for (attribute, header) in facts.setup.attributes_to_headers.clone() {
+    let mapped = match carrier {
+        Carrier::Refusal => Default::default(),
+        Carrier::Answer | Carrier::Bye | Carrier::AnswerToBye => facts.setup.attributes_to_headers.clone(),
+    };
+    for (attribute, header) in mapped {
         let Some(held) = facts.attributes.get(&attribute) else { continue };
         let cleaned = clean(&held.value);
         let delivery = match (send, &cleaned) {
@@ -77,7 +84,33 @@ pub(crate) fn build(facts: &mut Facts, carrier: Carrier, send: Result<(), &str>,
             delivery,
         });
     }
+    if matches!(carrier, Carrier::Bye | Carrier::Refusal) {
+        add_explicit(facts, carrier, &mut headers, now);
+    }
     headers
+}
+
+/// Headers that somebody gave for this very message; they were validated when they came.
+fn add_explicit(facts: &mut Facts, carrier: Carrier, headers: &mut HeaderList, now: Time) {
+    for (header, value) in std::mem::take(&mut facts.last_headers) {
+        headers.retain(|(name, _)| !name.eq_ignore_ascii_case(&header));
+        facts
+            .record
+            .receipts
+            .retain(|receipt| !(receipt.message == carrier.as_str() && receipt.header.eq_ignore_ascii_case(&header)));
+        facts.record.receipts.push(Receipt {
+            attribute: String::new(),
+            header: header.clone(),
+            value: value.clone(),
+            set_at_ms: now.unix_millis(),
+            message: carrier.as_str().into(),
+            sent_at_ms: Some(now.unix_millis()),
+            acknowledged_by: None,
+            acknowledged_at_ms: None,
+            delivery: Delivery::Sent,
+        });
+        headers.push((header, value));
+    }
 }
 
 /// Writes the acknowledgement of `carrier` into its receipts: `status` 0 for an ACK.

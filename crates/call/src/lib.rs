@@ -22,6 +22,7 @@ pub mod media;
 mod negotiation;
 mod phase;
 pub mod record;
+mod remote_headers;
 pub mod setup;
 
 pub use call::Call;

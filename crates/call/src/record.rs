@@ -68,7 +68,7 @@ pub enum Delivery {
 /// The delivery record of one header in one message.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Receipt {
-    /// The attribute it comes from; empty for a trunk's own header.
+    /// The attribute it comes from; empty for a header that was given with `lk.sip.EndCall`.
     pub attribute: String,
     /// The header's name as sent.
     pub header: String,
@@ -76,7 +76,7 @@ pub struct Receipt {
     pub value: String,
     /// When the attribute was last set, Unix milliseconds.
     pub set_at_ms: i64,
-    /// The message: `200`, `BYE`, `200 to BYE`.
+    /// The message: `200`, `BYE`, `200 to BYE`, `refusal`.
     pub message: String,
     /// When the message was first sent, Unix milliseconds; `None` if never.
     pub sent_at_ms: Option<i64>,

@@ -5,7 +5,7 @@ use std::{collections::BTreeMap, net::IpAddr, net::SocketAddr, time::Duration};
 use trunkline_sdp::{AudioCodec, Security};
 use trunkline_types::{
     CallId, RuleId, TrunkId,
-    policy::{AnswerPolicy, IncludeHeaders},
+    policy::{AnswerPolicy, CallControl, IncludeHeaders},
 };
 
 /// What the INVITE said.
@@ -63,6 +63,12 @@ pub struct Setup {
     pub answer_headers: BTreeMap<String, String>,
     /// When to answer.
     pub answer_policy: AnswerPolicy,
+    /// How long to ring without an agent in the room; zero for as long as `ringing_timeout`.
+    pub agent_timeout: Duration,
+    /// After the last agent has left the call ends so much later; `None` if it stays.
+    pub agent_left: Option<Duration>,
+    /// Who may end the call and read its headers by RPC.
+    pub call_control: CallControl,
     /// How long to ring.
     pub ringing_timeout: Duration,
     /// How long the call may last.

@@ -6,11 +6,15 @@ use crate::{
     port::Level,
     sip_side::{Admitted, RETRY_AFTER},
 };
+use std::time::Duration;
 use trunkline_call::{Call, Invite, Setup, record::Explanation};
-use trunkline_room::RoomSettings;
+use trunkline_room::{
+    RoomSettings,
+    worker::{AgentRequest, RestartPolicy},
+};
 use trunkline_routing::{
     CallFacts, Dispatch, Outcome,
-    record::{MediaEncryption, RoomConfig},
+    record::{AgentDispatch, AgentLeft, MediaEncryption, RoomConfig},
 };
 use trunkline_sdp::{AudioCodec, Encryption, KeyMaterial, Security};
 use trunkline_sip::{
@@ -18,6 +22,13 @@ use trunkline_sip::{
     flow::{Flow, Received},
 };
 use trunkline_types::{CallId, Time, TrunkId, VoiceCodec};
+
+/// How long the next agent may take to come when the last one has left, milliseconds.
+const AGENT_LEFT_GRACE_MS: u32 = 5_000;
+
+fn millis(count: u32) -> Duration {
+    Duration::from_millis(count.into())
+}
 
 impl Exchange {
     /// Decides about an INVITE outside any dialog. Strangers are answered without state.
@@ -182,13 +193,17 @@ impl Exchange {
             attributes_to_headers: trunk.attributes_to_headers,
             answer_headers: trunk.headers,
             answer_policy: options.answer_policy.unwrap_or_default(),
+            agent_timeout: millis(options.agent_timeout_ms.unwrap_or(0)),
+            agent_left: (options.agent_left == Some(AgentLeft::End))
+                .then(|| millis(options.agent_left_grace_ms.unwrap_or(AGENT_LEFT_GRACE_MS))),
+            call_control: options.call_control.unwrap_or_default(),
             ringing_timeout: dispatch.ringing_timeout,
             max_call_duration: dispatch.max_call_duration,
             media_timeout_initial: self.config.media_timeout_initial,
             media_timeout: media_timeout.unwrap_or(self.config.media_timeout),
             no_answer_status: options.no_answer_status.unwrap_or(480),
             headers_on_200_to_bye: options.headers_on_200_to_bye.unwrap_or(false),
-            drain: std::time::Duration::from_millis(options.drain_ms.unwrap_or(0).into()),
+            drain: millis(options.drain_ms.unwrap_or(0)),
             codecs,
             security,
             media_local: local,
@@ -214,7 +229,17 @@ fn room_settings(config: Option<&RoomConfig>, voice_codec: Option<VoiceCodec>) -
         departure_timeout: config.departure_timeout,
         max_participants: config.max_participants,
         metadata: config.metadata.clone(),
-        agents: config.agents.iter().map(|a| (a.agent_name.clone(), a.metadata.clone())).collect(),
+        agents: config.agents.iter().map(agent_request).collect(),
+    }
+}
+
+fn agent_request(agent: &AgentDispatch) -> AgentRequest {
+    AgentRequest {
+        agent_name: agent.agent_name.clone(),
+        metadata: agent.metadata.clone(),
+        deployment: agent.deployment.clone(),
+        attributes: agent.attributes.clone(),
+        restart_policy: if agent.never_restart { RestartPolicy::Never } else { RestartPolicy::OnFailure },
     }
 }
 

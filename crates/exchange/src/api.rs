@@ -179,6 +179,10 @@ impl Exchange {
                 let decision = self.directory.decide(&facts, &mut self.random);
                 Ok(Reply::Explanation(Box::new(decision.explanation)))
             }
+            Command::CreateDispatch { room, agent } => self.create_dispatch(&room, *agent, now, outputs),
+            Command::DeleteDispatch { room, dispatch } => self.delete_dispatch(&room, &dispatch, now, outputs),
+            Command::ListDispatches { room, dispatch } => self.list_dispatches(room.as_deref(), dispatch.as_ref()),
+            Command::ListWorkers => Ok(Reply::Workers(self.agents.workers())),
             Command::LiveCalls => Ok(Reply::Calls(self.calls.iter().map(|e| e.call.record()).collect())),
             Command::Gauges => Ok(Reply::Gauges(Box::new(self.gauges()))),
             Command::MutePublishedTrack { room, identity, track, muted } => {
@@ -223,6 +227,7 @@ impl Exchange {
 
     fn gauges(&self) -> crate::command::Gauges {
         let (rooms, participants) = self.rooms.counts();
+        let (workers, jobs) = self.agents.counts();
         let mut timings = Box::<Timings>::default();
         for thread in self.timings.values() {
             timings.merge(thread);
@@ -232,6 +237,8 @@ impl Exchange {
             rooms: rooms as u64,
             participants: participants as u64,
             draining: self.drain != Drain::No,
+            agent_workers: workers as u64,
+            agent_jobs: jobs as u64,
             timings,
             ..self.gauges.clone()
         }

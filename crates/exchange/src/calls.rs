@@ -239,6 +239,7 @@ impl Exchange {
                         participant: None,
                         track: None,
                         call: Some(*record),
+                        job: None,
                     })));
                 }
                 Effect::Log(text) => Self::log(Level::Info, Some(id), text, outputs),
@@ -325,6 +326,7 @@ impl Exchange {
                             RoomEvent::Joined { room: info.sid.clone(), participant: participant.sid, identity };
                         self.events.push_back((id.clone(), Event::Room(joined)));
                         self.heard_by_phone(&info.sid, Some(&inside), outputs);
+                        self.agents_seen_by(id, &info);
                         if self.someone_else_publishes(&room, id) {
                             self.subscribe_call(id);
                             self.play_builtins(&info.sid, outputs);

@@ -6,13 +6,17 @@ use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 pub use trunkline_call::media::timings::{Stage, Timings};
 pub use trunkline_call::record::{CallRecord, LadderEntry};
-use trunkline_room::{ParticipantInfo, ParticipantPatch, RoomInfo, RoomSettings, TrackInfo, signal::Connect};
+use trunkline_room::{
+    ParticipantInfo, ParticipantPatch, RoomInfo, RoomSettings, TrackInfo,
+    signal::Connect,
+    worker::{AgentRequest, DispatchInfo, WorkerInfo},
+};
 use trunkline_routing::{
     CallFacts, Explanation,
     patch::{DispatchRulePatch, InboundTrunkPatch, ListFilter, OutboundTrunkPatch, Update},
     record::{DispatchRule, InboundTrunk, Options, OutboundTrunk},
 };
-use trunkline_types::{ParticipantSid, RuleId, TrackSid, TrunkId};
+use trunkline_types::{DispatchId, ParticipantSid, RuleId, TrackSid, TrunkId};
 
 /// An API request whose caller waits for the [`Reply`]. Numbers are drawn by the shell.
 pub type RequestId = u64;
@@ -101,6 +105,23 @@ pub enum Command {
     Connect(ConnectionId, Box<Connect>),
     /// Which trunk and rule a call would take, and why not the others.
     Explain(CallFacts),
+    /// `CreateDispatch`: an agent shall come into the room.
+    CreateDispatch {
+        room: String,
+        agent: Box<AgentRequest>,
+    },
+    /// `DeleteDispatch`.
+    DeleteDispatch {
+        room: String,
+        dispatch: DispatchId,
+    },
+    /// `ListDispatch`: of one room or of all, one dispatch or all.
+    ListDispatches {
+        room: Option<String>,
+        dispatch: Option<DispatchId>,
+    },
+    /// The workers that are registered.
+    ListWorkers,
     /// The running calls.
     LiveCalls,
     /// The numbers behind `/metrics`.
@@ -127,6 +148,8 @@ pub struct Gauges {
     /// Bans for them, so far.
     pub bans: u64,
     pub draining: bool,
+    pub agent_workers: u64,
+    pub agent_jobs: u64,
     /// Of all media threads.
     #[serde(skip)]
     pub timings: Box<Timings>,
@@ -153,6 +176,9 @@ pub enum Reply {
     /// The payload of an RPC's response.
     Rpc(String),
     Explanation(Box<Explanation>),
+    Dispatch(Box<DispatchInfo>),
+    Dispatches(Vec<DispatchInfo>),
+    Workers(Vec<WorkerInfo>),
     Calls(Vec<CallRecord>),
     Gauges(Box<Gauges>),
     Done,

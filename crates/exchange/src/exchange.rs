@@ -2,6 +2,7 @@
 
 use crate::{
     Config, Input, Output,
+    agents::Agents,
     builtins::Builtins,
     calls::Calls,
     command::Gauges,
@@ -32,6 +33,7 @@ pub struct Exchange {
     pub(crate) calls: Calls,
     pub(crate) builtins: Builtins,
     pub(crate) peers: Peers,
+    pub(crate) agents: Agents,
     pub(crate) pending: Pending,
     /// Events for calls, in the order in which they arose while an input was applied.
     pub(crate) events: VecDeque<(CallId, Event)>,
@@ -67,6 +69,7 @@ impl Exchange {
             calls: Calls::default(),
             builtins: Builtins::default(),
             peers: Peers::default(),
+            agents: Agents::default(),
             pending: Pending::default(),
             events: VecDeque::new(),
             gauges: Gauges::default(),
@@ -84,6 +87,8 @@ impl Exchange {
             Input::Api(request, command) => self.command(request, *command, now, outputs),
             Input::Signal(connection, request) => self.signal(connection, *request, now, outputs),
             Input::SignalClosed(connection) => self.signal_closed(connection, now, outputs),
+            Input::Worker(connection, request) => self.worker(connection, *request, now, outputs),
+            Input::WorkerClosed(connection) => self.worker_closed(connection, now, outputs),
             Input::Media(fact) => self.media_fact(fact, now, outputs),
             Input::Stored(record, result) => self.stored(record, result, outputs),
             Input::Tick => self.tick(now, outputs),
@@ -99,12 +104,12 @@ impl Exchange {
             _ => None,
         };
         let parts = [self.stack.poll_timeout(), self.rooms.poll_timeout(), self.calls.poll_timeout()];
-        parts.into_iter().chain([self.peers.poll_timeout(), drain]).flatten().min()
+        parts.into_iter().chain([self.peers.poll_timeout(), self.agents.poll_timeout(), drain]).flatten().min()
     }
 
     /// Whether nothing is left: no call, no room, no transaction, no timer. For tests.
     pub fn is_quiet(&self) -> bool {
-        self.calls.is_empty() && self.poll_timeout().is_none() && self.pending.is_empty()
+        self.calls.is_empty() && self.poll_timeout().is_none() && self.pending.is_empty() && self.agents.is_quiet()
     }
 
     fn tick(&mut self, now: Time, outputs: &mut Vec<Output>) {
@@ -115,6 +120,7 @@ impl Exchange {
         self.rooms.handle_timeout(now, &mut events);
         self.room_events(events, now, outputs);
         self.peers_tick(now, outputs);
+        self.agents_tick(now, outputs);
         for call in self.calls.due(now) {
             self.events.push_back((call, Event::TimedOut));
         }
@@ -137,6 +143,7 @@ impl Exchange {
         if matches!(self.drain, Drain::Until(_)) && self.calls.is_empty() {
             self.drain = Drain::Done;
             self.peers_shut_down(now, outputs);
+            self.agents_shut_down(now, outputs);
             outputs.push(Output::Drained);
         }
         self.peers.rearm();

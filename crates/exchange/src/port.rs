@@ -5,7 +5,10 @@ use trunkline_call::{
     media::{MediaFact, MediaPlan},
     record::{CallRecord, LadderEntry},
 };
-use trunkline_room::{ParticipantInfo, RoomInfo, TrackInfo, signal};
+use trunkline_room::{
+    ParticipantInfo, RoomInfo, TrackInfo, signal,
+    worker::{self, Job},
+};
 use trunkline_routing::record::{DispatchRule, InboundTrunk, Options, OutboundTrunk};
 use trunkline_sip::flow::{Flow, Received, Transmit};
 use trunkline_types::{CallId, RuleId, Time, TrunkId};
@@ -13,7 +16,7 @@ use trunkline_types::{CallId, RuleId, Time, TrunkId};
 /// A write that the exchange waits for; numbered by the exchange.
 pub type RecordId = u64;
 
-/// A signalling connection; numbered by the shell.
+/// A signalling connection, or the socket of an agents' worker; each kind is numbered by its shell.
 pub type ConnectionId = u64;
 
 /// What happened outside.
@@ -29,6 +32,10 @@ pub enum Input {
     Signal(ConnectionId, Box<signal::Request>),
     /// A signalling connection is gone: closed by its client, or it does not read.
     SignalClosed(ConnectionId),
+    /// A worker says something. Its socket is known from its registration on.
+    Worker(ConnectionId, Box<worker::Request>),
+    /// A worker's socket is gone.
+    WorkerClosed(ConnectionId),
     /// A media thread reports.
     Media(MediaFact),
     /// A write is durable, or failed with this text.
@@ -50,6 +57,10 @@ pub enum Output {
     Signal(ConnectionId, Box<signal::Response>),
     /// Close a signalling connection once everything before is written.
     HangUp(ConnectionId),
+    /// Tell a worker something.
+    Worker(ConnectionId, Box<worker::Response>),
+    /// Close a worker's socket once everything before is written.
+    WorkerHangUp(ConnectionId),
     /// Answer an API request.
     Reply(RequestId, Result<Reply, ApiError>),
     /// Write durably and answer with [`Input::Stored`].
@@ -82,6 +93,7 @@ pub enum Record {
 pub struct Webhook {
     /// `room_started`, `participant_joined`, `participant_left`, `room_finished`,
     /// `track_published`, `track_unpublished`, `participant_connection_aborted`,
+    /// `agent_job_started`, `agent_job_ended`,
     /// `sip_call_ringing`, `sip_call_answered`, `sip_call_ended`.
     pub event: &'static str,
     /// When.
@@ -94,6 +106,8 @@ pub struct Webhook {
     pub track: Option<TrackInfo>,
     /// The call, for the events of our own.
     pub call: Option<CallRecord>,
+    /// The job of an agent.
+    pub job: Option<Box<Job>>,
 }
 
 /// How loud a [`LogLine`] is.

@@ -1,9 +1,6 @@
 //! What happens in rooms reaches calls, built-in participants and webhooks.
 
-use crate::{
-    Exchange, Output,
-    port::{Level, Webhook},
-};
+use crate::{Exchange, Output, port::Webhook};
 use trunkline_call::{Event, RoomEvent, media::MediaPlan};
 use trunkline_room::{Event as Happened, Packet, ParticipantInfo, RoomInfo, TrackInfo, TrackKind};
 use trunkline_types::{CallId, DisconnectReason, Time};
@@ -14,13 +11,12 @@ impl Exchange {
             match event {
                 Happened::RoomStarted { room, agents } => {
                     notify("room_started", &room, None, None, now, outputs);
-                    for (agent, metadata) in agents {
-                        self.dispatch(&room, &agent, &metadata, now, outputs);
-                    }
+                    self.dispatch_first(&room, agents, now, outputs);
                 }
                 Happened::ParticipantJoined { room, participant } => {
                     notify("participant_joined", &room, Some(&participant), None, now, outputs);
                     self.peers_joined(&room, &participant, outputs);
+                    self.agents_joined(&room, &participant, now, outputs);
                 }
                 Happened::ParticipantUpdated { room, participant, .. } => {
                     self.peers_updated(&room, &participant, now, outputs);
@@ -44,6 +40,7 @@ impl Exchange {
                         }
                     }
                     self.play_builtins(&room.sid, outputs);
+                    self.agents_published(&room, &participant, now, outputs);
                 }
                 Happened::TrackUpdated { room, participant, track } => {
                     self.peers_track_changed(&room.sid, &participant, &track, outputs);
@@ -60,6 +57,7 @@ impl Exchange {
                 Happened::RoomFinished { room } => {
                     notify("room_finished", &room, None, None, now, outputs);
                     self.peers_finished(&room.sid);
+                    self.dispatches_finished(&room.sid, now, outputs);
                     self.builtins.room_finished(&room.sid);
                     self.stop_orphaned_builtins(&room.sid, outputs);
                 }
@@ -94,6 +92,7 @@ impl Exchange {
         let event = if was_active { "participant_left" } else { "participant_connection_aborted" };
         notify(event, room, Some(participant), None, now, outputs);
         self.peers_left(room, participant, now, outputs);
+        self.agents_left(room, participant, was_active, now, outputs);
         if let Some(call) = self.calls.by_participant.get(&participant.sid).cloned() {
             self.calls.left_room(&call);
             let reason = participant.disconnect_reason.unwrap_or(DisconnectReason::ParticipantRemoved);
@@ -109,14 +108,6 @@ impl Exchange {
             self.builtins.remove(&participant.sid);
         }
     }
-
-    fn dispatch(&mut self, room: &RoomInfo, agent: &str, metadata: &str, now: Time, outputs: &mut Vec<Output>) {
-        if !self.start_builtin(room, agent, metadata, now, outputs) {
-            let text =
-                format!("the agent {agent:?} is not built in, and no worker can register yet: it is not dispatched");
-            Self::log(Level::Warn, None, text, outputs);
-        }
-    }
 }
 
 fn notify(
@@ -128,5 +119,5 @@ fn notify(
     outputs: &mut Vec<Output>,
 ) {
     let (room, participant, track) = (Some(room.clone()), participant.cloned(), track.cloned());
-    outputs.push(Output::Notify(Box::new(Webhook { event, at, room, participant, track, call: None })));
+    outputs.push(Output::Notify(Box::new(Webhook { event, at, room, participant, track, call: None, job: None })));
 }

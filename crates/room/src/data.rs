@@ -43,6 +43,10 @@ const CHAT_GENERATED: u32 = 6;
 pub const RPC_PAYLOAD_BYTES: usize = 15_360;
 /// LiveKit's error code for an RPC method that is not known.
 pub const RPC_UNSUPPORTED_METHOD: u32 = 1400;
+/// LiveKit's error code for an RPC that its method refuses.
+pub const RPC_APPLICATION_ERROR: u32 = 1500;
+/// LiveKit's error code for an answer that is too long.
+pub const RPC_RESPONSE_TOO_LARGE: u32 = 1504;
 
 /// Who sends.
 #[derive(Clone, Copy, Debug)]
@@ -69,8 +73,15 @@ pub enum Content {
         /// One or more digits.
         digit: String,
     },
-    /// `RpcRequest` with its id.
-    RpcRequest(String),
+    /// `RpcRequest`.
+    RpcRequest {
+        /// Its id.
+        id: String,
+        /// What is asked for.
+        method: String,
+        /// With what.
+        payload: String,
+    },
     /// `RpcAck` of the request with this id.
     RpcAck(String),
     /// `RpcResponse` to the request with this id: its payload, or code and message of an error.
@@ -247,7 +258,7 @@ fn read(number: u32, message: &[u8]) -> Option<Content> {
             code: last(3).map_or(Some(0), |v| v.varint())?.try_into().unwrap_or(u32::MAX),
             digit: text(4)?,
         },
-        packet::RPC_REQUEST => Content::RpcRequest(text(1)?),
+        packet::RPC_REQUEST => Content::RpcRequest { id: text(1)?, method: text(2)?, payload: text(3)? },
         packet::RPC_ACK => Content::RpcAck(text(1)?),
         packet::RPC_RESPONSE => {
             let result = match last(3) {
@@ -310,6 +321,14 @@ pub fn rpc_ack(sender: &Sender<'_>, to: &str, request_id: &str) -> Vec<u8> {
     let mut value = Vec::new();
     put_text(&mut value, 1, request_id);
     own(sender, to, packet::RPC_ACK, &value)
+}
+
+/// "The request is done."
+pub fn rpc_response(sender: &Sender<'_>, to: &str, request_id: &str, payload: &str) -> Vec<u8> {
+    let mut value = Vec::new();
+    put_text(&mut value, 1, request_id);
+    put_text(&mut value, 2, payload);
+    own(sender, to, packet::RPC_RESPONSE, &value)
 }
 
 /// "The request cannot be done."
@@ -434,8 +453,11 @@ mod tests {
         assert_eq!(read(rpc_ack(&sender(&sid), "bob", "r")).content, Content::RpcAck("r".into()));
         let error = Content::RpcResponse("r".into(), Err((1400, "no".into())));
         assert_eq!(read(rpc_error(&sender(&sid), "bob", "r", 1400, "no")).content, error);
+        let done = Content::RpcResponse("r".into(), Ok("{}".into()));
+        assert_eq!(read(rpc_response(&sender(&sid), "bob", "r", "{}")).content, done);
         let request = read(rpc_request("r", "bob", "m", "p", 10_000));
-        assert_eq!((request.content, request.to_identities), (Content::RpcRequest("r".into()), vec!["bob".into()]));
+        let wanted = Content::RpcRequest { id: "r".into(), method: "m".into(), payload: "p".into() };
+        assert_eq!((request.content, request.to_identities), (wanted, vec!["bob".into()]));
     }
 
     #[test]

@@ -1,14 +1,14 @@
 //! What happened in a room.
 
-use crate::{ParticipantInfo, RoomInfo, TrackInfo};
+use crate::{ParticipantInfo, RoomInfo, TrackInfo, worker::AgentRequest};
 use trunkline_types::RoomSid;
 
 /// Something happened; values are as they were at that moment.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[expect(missing_docs, reason = "the fields are whom it happened to")]
 pub enum Event {
-    /// A room came to be; these agents (name, metadata) are to be dispatched.
-    RoomStarted { room: RoomInfo, agents: Vec<(String, String)> },
+    /// A room came to be; these agents are to be dispatched.
+    RoomStarted { room: RoomInfo, agents: Vec<AgentRequest> },
     /// A participant became ACTIVE.
     ParticipantJoined { room: RoomInfo, participant: ParticipantInfo },
     /// Name, metadata, permission or these attributes changed.

@@ -14,6 +14,7 @@ mod rooms;
 pub mod signal;
 mod tracks;
 mod wire;
+pub mod worker;
 
 pub use error::Error;
 pub use event::{Event, Packet};

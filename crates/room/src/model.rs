@@ -1,5 +1,6 @@
 //! What can be seen of rooms and participants.
 
+use crate::worker::AgentRequest;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use trunkline_types::{DisconnectReason, ParticipantSid, RoomSid, TrackSid, VoiceCodec};
@@ -15,8 +16,8 @@ pub struct RoomSettings {
     pub max_participants: u32,
     /// Free text.
     pub metadata: String,
-    /// Agents to dispatch when the room is first created: name and metadata.
-    pub agents: Vec<(String, String)>,
+    /// Agents to dispatch when the room is first created.
+    pub agents: Vec<AgentRequest>,
     /// What it speaks over WebRTC; it stays so.
     pub voice_codec: Option<VoiceCodec>,
 }
@@ -207,6 +208,13 @@ pub struct ParticipantInfo {
     pub capabilities: Vec<i32>,
     /// Set once it has left.
     pub disconnect_reason: Option<DisconnectReason>,
+}
+
+impl ParticipantInfo {
+    /// Whether it is there for the sake of others: an agent or a recorder.
+    pub const fn is_dependent(&self) -> bool {
+        matches!(self.kind, Kind::Agent | Kind::Egress) || self.permission.agent || self.permission.recorder
+    }
 }
 
 /// `UpdateParticipant`: empty name and metadata keep, attributes are merged and an empty value

@@ -1,6 +1,6 @@
 //! One room and its members.
 
-use crate::{Error, Kind, ParticipantInfo, ParticipantPatch, RoomInfo, RoomSettings, State, rooms::Defaults};
+use crate::{Error, ParticipantInfo, ParticipantPatch, RoomInfo, RoomSettings, State, rooms::Defaults};
 use std::{collections::BTreeMap, time::Duration};
 use trunkline_types::{RoomSid, Time, limits};
 
@@ -67,7 +67,7 @@ impl Room {
 
     /// Whom the room exists for: agents and recorders do not keep it open.
     pub(crate) fn present(&self) -> usize {
-        self.members.values().filter(|m| !matches!(m.kind, Kind::Agent | Kind::Egress)).count()
+        self.members.values().filter(|m| !m.is_dependent()).count()
     }
 
     pub(crate) fn note_presence(&mut self, now: Time) {

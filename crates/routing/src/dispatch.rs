@@ -127,6 +127,10 @@ impl Directory {
             drain_ms: of_rule.drain_ms.or(of_trunk.drain_ms).or(Some(settings.drain_ms)),
             // Without one, the room's default holds.
             audio_codec: of_rule.audio_codec.or(of_trunk.audio_codec),
+            agent_timeout_ms: of_rule.agent_timeout_ms.or(of_trunk.agent_timeout_ms),
+            agent_left: of_rule.agent_left.or(of_trunk.agent_left),
+            agent_left_grace_ms: of_rule.agent_left_grace_ms.or(of_trunk.agent_left_grace_ms),
+            call_control: of_rule.call_control.or(of_trunk.call_control),
         }
     }
 

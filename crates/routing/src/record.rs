@@ -3,7 +3,7 @@
 
 use serde::{Deserialize, Serialize};
 use std::{collections::BTreeMap, time::Duration};
-pub use trunkline_types::policy::{AnswerPolicy, IncludeHeaders};
+pub use trunkline_types::policy::{AgentLeft, AnswerPolicy, CallControl, IncludeHeaders};
 use trunkline_types::{RuleId, TrunkId, VoiceCodec};
 
 /// LiveKit's `SIPMediaEncryption`.
@@ -181,6 +181,12 @@ pub struct AgentDispatch {
     pub agent_name: String,
     /// Handed to the agent.
     pub metadata: String,
+    /// The deployment its workers register with; mostly empty.
+    pub deployment: String,
+    /// Handed to the agent.
+    pub attributes: BTreeMap<String, String>,
+    /// A job of it that fails is not given to another worker.
+    pub never_restart: bool,
 }
 
 /// The fields of LiveKit's `RoomConfiguration` that a room without WebRTC uses; the whole message
@@ -257,4 +263,13 @@ pub struct Options {
     pub drain_ms: Option<u32>,
     /// What a room that the call creates speaks over WebRTC.
     pub audio_codec: Option<VoiceCodec>,
+    /// How long a call rings until an agent is in its room, milliseconds; then it is refused. 0 for
+    /// no limit but the ringing timeout, which is the default.
+    pub agent_timeout_ms: Option<u32>,
+    /// What becomes of a call when the last agent has left its room; `stay` by default.
+    pub agent_left: Option<AgentLeft>,
+    /// How long the next agent may take to come then, milliseconds; 5,000 by default.
+    pub agent_left_grace_ms: Option<u32>,
+    /// Who may end a call and read its headers by RPC; `agents` by default.
+    pub call_control: Option<CallControl>,
 }

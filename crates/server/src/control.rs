@@ -16,7 +16,7 @@ use trunkline_exchange::{
     command::{ApiError, Code, Command, Reply},
     port::ConnectionId,
 };
-use trunkline_room::signal;
+use trunkline_room::{signal, worker};
 use trunkline_store::Reader;
 
 /// See the module.
@@ -35,6 +35,17 @@ fn unavailable(message: &str) -> ApiError {
 }
 
 impl Control {
+    /// A participant or a worker must not outlive its connection because the inbox was full when it
+    /// was cut. Never blocks.
+    fn certainly(&self, input: Input) {
+        if let Some(input) = self.inbox.try_put(input)
+            && let Ok(runtime) = tokio::runtime::Handle::try_current()
+        {
+            let inbox = self.inbox.clone();
+            runtime.spawn_blocking(move || inbox.put(input));
+        }
+    }
+
     fn read<T: Send + 'static>(
         &self,
         query: impl FnOnce(&Reader) -> Result<T, trunkline_store::Error> + Send + 'static,
@@ -82,14 +93,15 @@ impl trunkline_api::Control for Control {
     }
 
     fn signal_closed(&self, connection: ConnectionId) {
-        if self.inbox.offer(Input::SignalClosed(connection)) {
-            return;
-        }
-        // A participant must not outlive its connection because the inbox was full at that moment.
-        let inbox = self.inbox.clone();
-        if let Ok(runtime) = tokio::runtime::Handle::try_current() {
-            runtime.spawn_blocking(move || inbox.put(Input::SignalClosed(connection)));
-        }
+        self.certainly(Input::SignalClosed(connection));
+    }
+
+    fn worker(&self, connection: ConnectionId, request: worker::Request) -> bool {
+        self.inbox.offer(Input::Worker(connection, Box::new(request)))
+    }
+
+    fn worker_closed(&self, connection: ConnectionId) {
+        self.certainly(Input::WorkerClosed(connection));
     }
 
     fn ready(&self) -> bool {

@@ -21,14 +21,20 @@ impl Inbox {
         self.0.try_send(input).is_ok()
     }
 
+    /// Hands in an input; gives it back if the inbox is full.
+    pub(crate) fn try_put(&self, input: Input) -> Option<Input> {
+        match self.0.try_send(input) {
+            Err(TrySendError::Full(input)) => Some(input),
+            // If the exchange is gone, so is whoever would care.
+            Ok(()) | Err(TrySendError::Disconnected(_)) => None,
+        }
+    }
+
     /// Hands in an input that must not be lost; waits while the inbox is full.
     pub(crate) fn put(&self, input: Input) {
-        match self.0.try_send(input) {
-            Ok(()) | Err(TrySendError::Disconnected(_)) => {}
-            Err(TrySendError::Full(input)) => {
-                // The exchange is gone if this fails, and so is whoever would care.
-                let _ = self.0.send(input);
-            }
+        if let Some(input) = self.try_put(input) {
+            // The exchange is gone if this fails, and so is whoever would care.
+            let _ = self.0.send(input);
         }
     }
 }

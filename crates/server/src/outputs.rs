@@ -8,7 +8,7 @@ use std::{
     },
 };
 use tokio::sync::oneshot;
-use trunkline_api::{Signals, Webhooks};
+use trunkline_api::{Signals, Webhooks, Workers};
 use trunkline_exchange::{
     Output,
     command::{ApiError, OptionsKey, Reply, RequestId},
@@ -29,6 +29,7 @@ pub(crate) struct Outputs {
     pub(crate) store: Arc<Store>,
     pub(crate) webhooks: Webhooks,
     pub(crate) signals: Signals,
+    pub(crate) workers: Workers,
     pub(crate) waiting: Waiting,
     /// Set when the drain is done.
     pub(crate) drained: Arc<tokio::sync::Notify>,
@@ -54,6 +55,8 @@ impl Outputs {
             }
             Output::Signal(connection, response) => self.signals.send(connection, response),
             Output::HangUp(connection) => self.signals.hang_up(connection),
+            Output::Worker(connection, response) => self.workers.send(connection, response),
+            Output::WorkerHangUp(connection) => self.workers.hang_up(connection),
             Output::Persist(id, record) => self.store.write(id, write(*record)),
             Output::Notify(webhook) => self.webhooks.notify(*webhook),
             Output::Trace(call, entry) => self.store.ladder(call, *entry),

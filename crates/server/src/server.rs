@@ -72,6 +72,7 @@ pub struct Server {
     ready: Arc<AtomicBool>,
     exchange: Option<JoinHandle<()>>,
     signals: trunkline_api::Signals,
+    workers: trunkline_api::Workers,
     http: Vec<Task<()>>,
     transport: Transport,
     drain_timeout: Duration,
@@ -99,6 +100,7 @@ impl Server {
             trunkline_api::WebhookConfig { api_key: config.webhook.api_key.clone(), urls: config.webhook.urls.clone() };
         let waiting = Waiting::default();
         let signals = trunkline_api::Signals::default();
+        let workers = trunkline_api::Workers::default();
         let drained = Arc::new(Notify::new());
         let stop = Arc::new(AtomicBool::new(false));
         let ready = Arc::new(AtomicBool::new(true));
@@ -108,6 +110,7 @@ impl Server {
             store,
             webhooks: trunkline_api::Webhooks::start(webhook, &keys, Arc::new(clock::now))?,
             signals: signals.clone(),
+            workers: workers.clone(),
             waiting: waiting.clone(),
             drained: drained.clone(),
             stop: stop.clone(),
@@ -122,7 +125,8 @@ impl Server {
             node_id: config.node_id.clone(),
             auto_create: config.room.auto_create,
         };
-        let router = trunkline_api::router(api, Arc::new(control), signals.clone(), Arc::new(clock::now));
+        let router =
+            trunkline_api::router(api, Arc::new(control), signals.clone(), workers.clone(), Arc::new(clock::now));
         let http = listeners.into_iter().map(|listener| serve(listener, router.clone())).collect();
         Ok(Self {
             addresses,
@@ -132,6 +136,7 @@ impl Server {
             ready,
             exchange: Some(exchange),
             signals,
+            workers,
             http,
             transport,
             drain_timeout: config.drain_timeout,
@@ -157,7 +162,8 @@ impl Server {
         self.inbox.put(Input::Drain(clock::now()));
         let _ = tokio::time::timeout(LAST_WORDS, self.drained.notified()).await;
         // Clients shall hear that they have to leave.
-        let _ = tokio::time::timeout(GOODBYE, self.signals.closed()).await;
+        let _ =
+            tokio::time::timeout(GOODBYE, async { tokio::join!(self.signals.closed(), self.workers.closed()) }).await;
         self.stop.store(true, Ordering::Relaxed);
         self.inbox.put(Input::Tick);
         for task in self.http.drain(..) {

@@ -2,6 +2,7 @@
 
 #![forbid(unsafe_code)]
 
+pub mod agents;
 pub mod bridge;
 pub mod caller;
 pub mod callers;

@@ -55,6 +55,12 @@ pub enum EndReason {
     ParticipantRemoved,
     /// Nobody in the room took the call within `ringing_timeout`.
     RingingTimeout,
+    /// No agent came within `agent_timeout_ms`.
+    NoAgent,
+    /// The last agent left, and none came in its place.
+    AgentLeft,
+    /// Somebody in the room asked for it by `lk.sip.EndCall`.
+    EndCall,
     /// `max_call_duration` was reached.
     MaxDuration,
     /// No RTP arrived for `media_timeout`.
@@ -79,13 +85,17 @@ impl EndReason {
     pub const fn disconnect_reason(self) -> DisconnectReason {
         use DisconnectReason as D;
         match self {
-            Self::RemoteBye | Self::Cancelled | Self::MaxDuration | Self::MediaTimeout | Self::NoAck => {
-                D::ClientInitiated
-            }
+            Self::RemoteBye
+            | Self::Cancelled
+            | Self::MaxDuration
+            | Self::MediaTimeout
+            | Self::NoAck
+            | Self::EndCall => D::ClientInitiated,
             Self::RoomDeleted => D::RoomDeleted,
             Self::RoomClosed => D::RoomClosed,
             Self::ParticipantRemoved => D::ParticipantRemoved,
-            Self::RingingTimeout => D::UserUnavailable,
+            Self::RingingTimeout | Self::NoAgent => D::UserUnavailable,
+            Self::AgentLeft => D::AgentError,
             Self::NoCommonCodec => D::MediaFailure,
             Self::Resource | Self::Internal => D::SipTrunkFailure,
             Self::Shutdown | Self::ServerCrash => D::ServerShutdown,
@@ -96,7 +106,7 @@ impl EndReason {
     pub const fn ended_by(self) -> EndedBy {
         match self {
             Self::RemoteBye | Self::Cancelled => EndedBy::FarEnd,
-            Self::RoomDeleted | Self::RoomClosed | Self::ParticipantRemoved => EndedBy::Room,
+            Self::RoomDeleted | Self::RoomClosed | Self::ParticipantRemoved | Self::EndCall => EndedBy::Room,
             _ => EndedBy::Server,
         }
     }
@@ -110,6 +120,9 @@ impl EndReason {
             Self::RoomClosed => "room_closed",
             Self::ParticipantRemoved => "participant_removed",
             Self::RingingTimeout => "ringing_timeout",
+            Self::NoAgent => "no_agent",
+            Self::AgentLeft => "agent_left",
+            Self::EndCall => "end_call",
             Self::MaxDuration => "max_duration",
             Self::MediaTimeout => "media_timeout",
             Self::NoAck => "no_ack",

@@ -96,6 +96,18 @@ id!(
     /// A published track (`TR_…`).
     TrackSid, "TR_"
 );
+id!(
+    /// An agent's work in a room (`AJ_…`).
+    JobId, "AJ_"
+);
+id!(
+    /// The wish that an agent comes into a room (`AD_…`).
+    DispatchId, "AD_"
+);
+id!(
+    /// One registration of an agents' worker (`AW_…`).
+    WorkerId, "AW_"
+);
 
 /// A SIP leg of a call: 0 is the one the call began with, 1 a second leg (bridged transfer).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]

@@ -17,7 +17,9 @@ mod voice_codec;
 
 pub use end_reason::{DisconnectReason, EndReason, EndedBy};
 pub use histogram::{Histogram, Summary};
-pub use id::{CallId, LegId, ParticipantSid, RoomSid, RuleId, ThreadId, TrackSid, TrunkId};
+pub use id::{
+    CallId, DispatchId, JobId, LegId, ParticipantSid, RoomSid, RuleId, ThreadId, TrackSid, TrunkId, WorkerId,
+};
 pub use number::normalize_number;
 pub use pii::Pii;
 pub use random::Random;

@@ -24,4 +24,28 @@ pub enum AnswerPolicy {
     OnAudio,
     /// At once.
     Immediate,
+    /// When an agent has joined the room.
+    AgentJoined,
+}
+
+/// What becomes of a call when the last agent has left its room.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum AgentLeft {
+    /// It stays until somebody ends it, as LiveKit has it.
+    #[default]
+    Stay,
+    /// It ends, unless an agent comes in time.
+    End,
+}
+
+/// Who may end a call and read its headers by RPC.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum CallControl {
+    /// Agents, and API clients with `roomAdmin`.
+    #[default]
+    Agents,
+    /// Every participant of the room, as LiveKit has it.
+    Everybody,
 }

@@ -1,5 +1,6 @@
 //! `cargo xtask bench`: the release binary under load, on loopback.
 
+mod agents;
 mod conditions;
 mod cpu;
 mod figures;
@@ -12,6 +13,7 @@ mod signalling;
 pub mod speech;
 mod stages;
 
+pub use agents::agents;
 pub use conditions::machine;
 pub use cpu::{Resident, Usage};
 pub use figures::number;

@@ -35,7 +35,7 @@ pub(crate) fn room_settings(request: proto::CreateRoomRequest) -> (String, RoomS
         departure_timeout: request.departure_timeout,
         max_participants: request.max_participants,
         metadata: request.metadata,
-        agents: request.agents.into_iter().map(|agent| (agent.agent_name, agent.metadata)).collect(),
+        agents: request.agents.into_iter().map(super::agent_request).collect(),
         voice_codec: None,
     };
     (request.name, settings)
@@ -87,23 +87,28 @@ pub(crate) fn participant(info: &ParticipantInfo) -> proto::ParticipantInfo {
 }
 
 /// Reads `UpdateParticipant`.
-#[expect(deprecated, reason = "clients still read and set the kind's old flags")]
 pub(crate) fn participant_patch(request: proto::UpdateParticipantRequest) -> ParticipantPatch {
     ParticipantPatch {
         name: request.name,
         metadata: request.metadata,
         attributes: sorted(request.attributes),
-        permission: request.permission.map(|given| Permission {
-            can_subscribe: given.can_subscribe,
-            can_publish: given.can_publish,
-            can_publish_data: given.can_publish_data,
-            can_publish_sources: sources(&given.can_publish_sources),
-            can_update_metadata: given.can_update_metadata,
-            can_subscribe_metrics: given.can_subscribe_metrics,
-            hidden: given.hidden,
-            recorder: given.recorder,
-            agent: given.agent,
-        }),
+        permission: request.permission.as_ref().map(permission_from),
+    }
+}
+
+/// Reads a permission.
+#[expect(deprecated, reason = "clients still read and set the kind's old flags")]
+pub(super) fn permission_from(given: &proto::ParticipantPermission) -> Permission {
+    Permission {
+        can_subscribe: given.can_subscribe,
+        can_publish: given.can_publish,
+        can_publish_data: given.can_publish_data,
+        can_publish_sources: sources(&given.can_publish_sources),
+        can_update_metadata: given.can_update_metadata,
+        can_subscribe_metrics: given.can_subscribe_metrics,
+        hidden: given.hidden,
+        recorder: given.recorder,
+        agent: given.agent,
     }
 }
 

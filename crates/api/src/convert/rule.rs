@@ -127,8 +127,13 @@ fn rule(rule: &Rule) -> proto::SipDispatchRule {
 }
 
 fn room_config_from(config: proto::RoomConfiguration) -> RoomConfig {
-    let agent =
-        |agent: proto::RoomAgentDispatch| AgentDispatch { agent_name: agent.agent_name, metadata: agent.metadata };
+    let agent = |agent: proto::RoomAgentDispatch| AgentDispatch {
+        never_restart: agent.restart_policy() == proto::JobRestartPolicy::JrpNever,
+        agent_name: agent.agent_name,
+        metadata: agent.metadata,
+        deployment: agent.deployment,
+        attributes: sorted(agent.attributes),
+    };
     RoomConfig {
         name: config.name,
         empty_timeout: config.empty_timeout,
@@ -150,7 +155,9 @@ fn room_config(record: &DispatchRule) -> Option<proto::RoomConfiguration> {
     let agent = |agent: &AgentDispatch| proto::RoomAgentDispatch {
         agent_name: agent.agent_name.clone(),
         metadata: agent.metadata.clone(),
-        ..Default::default()
+        deployment: agent.deployment.clone(),
+        attributes: agent.attributes.clone().into_iter().collect(),
+        restart_policy: i32::from(agent.never_restart),
     };
     Some(proto::RoomConfiguration {
         name: known.name.clone(),

@@ -173,11 +173,16 @@ fn join(joined: &Joined, terms: &Terms) -> proto::JoinResponse {
 }
 
 fn server_info(terms: &Terms) -> proto::ServerInfo {
+    agents_server_info(&terms.node_id)
+}
+
+/// What clients and workers learn of the server.
+pub(crate) fn agents_server_info(node_id: &str) -> proto::ServerInfo {
     proto::ServerInfo {
         edition: proto::server_info::Edition::Standard.into(),
         version: VERSION.to_owned(),
         protocol: PROTOCOL,
-        node_id: terms.node_id.clone(),
+        node_id: node_id.to_owned(),
         debug_info: concat!("Trunkline/", env!("CARGO_PKG_VERSION")).to_owned(),
         agent_protocol: AGENT_PROTOCOL,
         ..Default::default()

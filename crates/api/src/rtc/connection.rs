@@ -2,11 +2,11 @@
 
 use super::{
     framing::{self, Framing},
-    signals::Outbox,
     ticket::Ticket,
 };
 use crate::{
     convert::{self, Terms},
+    outboxes::Outbox,
     router::App,
 };
 use axum::{
@@ -55,7 +55,7 @@ impl Drop for Lease {
 pub(super) struct Connection {
     app: Arc<App>,
     lease: Lease,
-    outbox: Outbox,
+    outbox: Outbox<Response>,
     framing: Framing,
     terms: Terms,
     ticket: Ticket,
@@ -87,7 +87,7 @@ enum End {
 
 impl Connection {
     /// Of a client that is about to be announced to the exchange.
-    pub(super) fn new(app: Arc<App>, lease: Lease, outbox: Outbox, join: &Join, ticket: Ticket) -> Self {
+    pub(super) fn new(app: Arc<App>, lease: Lease, outbox: Outbox<Response>, join: &Join, ticket: Ticket) -> Self {
         let terms =
             Terms { node_id: app.config.node_id.clone(), protocol: join.protocol, sif_trailer: app.sif_trailer };
         Self {

@@ -7,11 +7,10 @@ mod framing;
 mod join_request;
 mod parameters;
 mod query;
-mod signals;
 mod ticket;
 mod validate;
 
 pub(crate) use endpoint::{dual, single};
 pub(crate) use query::parameter;
-pub use signals::Signals;
+pub(crate) use ticket::video_grant;
 pub(crate) use validate::{validate_dual, validate_single};

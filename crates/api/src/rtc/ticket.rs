@@ -38,14 +38,15 @@ impl Ticket {
             name: info.name.clone(),
             metadata: info.metadata.clone(),
             attributes: info.attributes.clone(),
-            video: grant(&claims.video, info.permission),
+            video: video_grant(&claims.video, info.permission),
             ..claims.clone()
         };
         mint(api_key, secret, &claims, ttl, now)
     }
 }
 
-fn grant(original: &VideoGrant, now: Permission) -> VideoGrant {
+/// A grant that permits this, and what else the original one said.
+pub(crate) fn video_grant(original: &VideoGrant, now: Permission) -> VideoGrant {
     VideoGrant {
         can_publish: Some(now.can_publish),
         can_subscribe: Some(now.can_subscribe),

@@ -1,6 +1,6 @@
 //! One Twirp request on its way through a service.
 
-use super::{calls, options, room, sip, stub};
+use super::{agents, calls, dispatch as agent_dispatch, options, room, sip, stub};
 use crate::{
     control::Control,
     grant::Grant,
@@ -64,6 +64,8 @@ pub(crate) async fn dispatch(
     match service {
         "livekit.SIP" => sip::call(context, method).await,
         "livekit.RoomService" => room::call(context, method).await,
+        "livekit.AgentDispatchService" => agent_dispatch::call(context, method).await,
+        "trunkline.Agents" => agents::call(context, method).await,
         "trunkline.Options" => options::call(context, method).await,
         "trunkline.Calls" => calls::call(context, method).await,
         _ => stub::call(context, service, method),

@@ -1,7 +1,9 @@
 //! The Twirp services, one file each.
 
+mod agents;
 mod calls;
 mod context;
+mod dispatch;
 mod options;
 mod room;
 mod rule;

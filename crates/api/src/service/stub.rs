@@ -13,7 +13,6 @@ pub(crate) fn call(context: &Context<'_>, service: &str, method: &str) -> Option
     match service {
         "livekit.Egress" => egress(context, method),
         "livekit.Ingress" => ingress(context, method),
-        "livekit.AgentDispatchService" => agent_dispatch(context, method),
         _ => None,
     }
 }
@@ -54,21 +53,4 @@ fn ingress(context: &Context<'_>, method: &str) -> Option<Result<Response, Twirp
         }
         _ => None,
     }
-}
-
-fn agent_dispatch(context: &Context<'_>, method: &str) -> Option<Result<Response, TwirpError>> {
-    let room = match method {
-        "ListDispatch" => context.message::<proto::ListAgentDispatchRequest>().map(|request| request.room),
-        "CreateDispatch" => context.message::<proto::CreateAgentDispatchRequest>().map(|request| request.room),
-        "DeleteDispatch" => context.message::<proto::DeleteAgentDispatchRequest>().map(|request| request.room),
-        _ => return None,
-    };
-    Some(room.and_then(|room| {
-        if method == "ListDispatch" {
-            context.need(Grant::RoomAdmin(&room))?;
-            context.answer(&proto::ListAgentDispatchResponse::default())
-        } else {
-            unimplemented(context, Grant::RoomAdmin(&room), method)
-        }
-    }))
 }

@@ -16,14 +16,14 @@ use std::{
 use tokio::sync::mpsc;
 use tower::ServiceExt;
 use trunkline_api::{
-    BoxFuture, Claims, Config, Control, Keys, Signals, mint, router,
+    BoxFuture, Claims, Config, Control, Keys, Signals, Workers, mint, router,
     token::{SipGrant, VideoGrant},
 };
 use trunkline_exchange::{
     command::{ApiError, CallRecord, Command, LadderEntry, Reply},
     port::ConnectionId,
 };
-use trunkline_room::signal::Request;
+use trunkline_room::{signal::Request, worker};
 use trunkline_types::Time;
 
 pub const NOW: Time = Time::new(0, 1_700_000_000_000_000_000);
@@ -36,6 +36,8 @@ type Answer = Box<dyn Fn(&Command) -> Result<Reply, ApiError> + Send + Sync>;
 pub enum Signalled {
     Said(ConnectionId, Box<Request>),
     Closed(ConnectionId),
+    WorkerSaid(ConnectionId, Box<worker::Request>),
+    WorkerClosed(ConnectionId),
 }
 
 pub struct Fake {
@@ -46,6 +48,7 @@ pub struct Fake {
     pub ready: bool,
     pub auto_create: bool,
     pub signals: Signals,
+    pub workers: Workers,
     /// Whether there is room for what clients say.
     pub takes_signals: bool,
     pub signalled: mpsc::UnboundedSender<Signalled>,
@@ -63,6 +66,7 @@ impl Fake {
             ready: true,
             auto_create: true,
             signals: Signals::default(),
+            workers: Workers::default(),
             takes_signals: true,
             signalled,
             heard: Mutex::new(Some(heard)),
@@ -78,7 +82,7 @@ impl Fake {
         let fake = Arc::new(self);
         let config =
             Config { keys: keys(), body_limit: BODY_LIMIT, node_id: "NE_test".into(), auto_create: fake.auto_create };
-        (router(config, fake.clone(), fake.signals.clone(), Arc::new(|| NOW)), fake)
+        (router(config, fake.clone(), fake.signals.clone(), fake.workers.clone(), Arc::new(|| NOW)), fake)
     }
 }
 
@@ -110,6 +114,16 @@ impl Control for Fake {
     fn signal_closed(&self, connection: ConnectionId) {
         // The test may be over.
         let _ = self.signalled.send(Signalled::Closed(connection));
+    }
+    fn worker(&self, connection: ConnectionId, request: worker::Request) -> bool {
+        if self.takes_signals {
+            self.signalled.send(Signalled::WorkerSaid(connection, Box::new(request))).unwrap();
+        }
+        self.takes_signals
+    }
+    fn worker_closed(&self, connection: ConnectionId) {
+        // The test may be over.
+        let _ = self.signalled.send(Signalled::WorkerClosed(connection));
     }
     fn ready(&self) -> bool {
         self.ready

@@ -11,6 +11,7 @@ use trunkline_exchange::command::Code;
 use trunkline_room::{
     Kind, Source,
     signal::{Description, Transports},
+    worker::AgentRequest,
 };
 
 /// A join request as large as Python's: the offer has many lines.
@@ -109,7 +110,7 @@ async fn the_token_says_who_joins() {
     assert_eq!((join.permission.can_publish_sources, join.permission.hidden), (0b10, true));
     let settings = connect.settings;
     assert_eq!((settings.empty_timeout, settings.departure_timeout, settings.max_participants), (7, 8, 9));
-    assert_eq!((settings.metadata.as_str(), settings.agents), ("room", vec![("greeter".into(), "x".into())]));
+    assert_eq!((settings.metadata.as_str(), settings.agents), ("room", vec![AgentRequest::named("greeter", "x")]));
 }
 
 #[tokio::test]

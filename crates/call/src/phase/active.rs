@@ -22,8 +22,8 @@ pub(crate) struct Active {
 }
 
 impl Active {
-    pub(crate) fn deadline(&self) -> Time {
-        self.deadline
+    pub(crate) fn deadline(&self, facts: &Facts) -> Time {
+        facts.agent_deadline().map_or(self.deadline, |at| at.min(self.deadline))
     }
 
     pub(crate) fn handle(
@@ -59,6 +59,16 @@ impl Active {
                 let reason = super::ending::reason_of_removal(reason);
                 facts.ended(reason, None, format!("ended from the room: {}", reason.as_str()), now);
                 return Draining::begin(facts, now, effects);
+            }
+            Event::Room(RoomEvent::EndRequested { headers }) => {
+                facts.last_headers = headers;
+                facts.ended(EndReason::EndCall, None, "ended from the room: lk.sip.EndCall".into(), now);
+                super::ending::leave_room(facts, now, effects);
+                return Draining::begin(facts, now, effects);
+            }
+            Event::TimedOut if facts.agent_deadline().is_some_and(|at| now >= at) => {
+                let text = facts.with_reason("the last agent left and none came in its place".into());
+                return self.hang_up(EndReason::AgentLeft, &text, facts, now, effects);
             }
             Event::Media(MediaFact::Silent { .. }) => {
                 return self.hang_up(

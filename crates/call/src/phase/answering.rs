@@ -57,6 +57,11 @@ impl Answering {
                     effects,
                 );
             }
+            Event::Room(RoomEvent::EndRequested { headers }) => {
+                facts.last_headers = headers;
+                facts.ended(EndReason::EndCall, Some(486), "refused from the room".into(), now);
+                Some((486, "Busy Here"))
+            }
             Event::ShutDown => {
                 facts.ended(EndReason::Shutdown, Some(503), "the server stops".into(), now);
                 Some((503, "Service Unavailable"))

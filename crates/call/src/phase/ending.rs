@@ -32,7 +32,8 @@ impl Ending {
     pub(crate) fn by_bye(facts: &mut Facts, now: Time, effects: &mut Vec<Effect>) -> Phase {
         facts.set_attributes(&facts.ending_attributes(), now);
         let mut headers = headers::build(facts, Carrier::Bye, Ok(()), now);
-        if let Some(ending) = &facts.record.ending {
+        let has_reason = headers.iter().any(|(name, _)| name.eq_ignore_ascii_case("Reason"));
+        if let Some(ending) = facts.record.ending.as_ref().filter(|_| !has_reason) {
             headers.push(("Reason".into(), format!("SIP;cause=200;text=\"{}\"", ending.reason.as_str())));
         }
         effects.push(Effect::Sip(SipCommand::Bye { headers }));
@@ -91,7 +92,8 @@ impl Ending {
         facts.record.answered_at_ms = None;
         facts.set_attributes(&facts.ending_attributes(), now);
         if let Some((status, phrase)) = refusal {
-            effects.push(Effect::Sip(SipCommand::Reject { status, reason: phrase.into(), headers: Vec::new() }));
+            let headers = headers::build(facts, Carrier::Refusal, Ok(()), now);
+            effects.push(Effect::Sip(SipCommand::Reject { status, reason: phrase.into(), headers }));
         }
         if leg_opened {
             Self::close_media(facts, effects);

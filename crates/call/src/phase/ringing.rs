@@ -18,6 +18,8 @@ pub(crate) struct Ringing {
     /// Somebody's audio is subscribed.
     audible: bool,
     deadline: Time,
+    /// If no agent has come by then; `None` for no such limit.
+    agent_deadline: Option<Time>,
 }
 
 /// How far the media leg is.
@@ -45,11 +47,18 @@ impl Ringing {
             attributes: facts.attribute_values(),
         }));
         let deadline = now + facts.setup.ringing_timeout;
-        Ok(Phase::Ringing(Box::new(Self { negotiation, leg: Leg::Waiting, audible: false, deadline })))
+        let agent_timeout = facts.setup.agent_timeout;
+        let agent_deadline = (!agent_timeout.is_zero()).then(|| now + agent_timeout);
+        Ok(Phase::Ringing(Box::new(Self { negotiation, leg: Leg::Waiting, audible: false, deadline, agent_deadline })))
     }
 
-    pub(crate) fn deadline(&self) -> Time {
-        self.deadline
+    pub(crate) fn deadline(&self, facts: &Facts) -> Time {
+        self.waits_for_agent(facts).map_or(self.deadline, |at| at.min(self.deadline))
+    }
+
+    /// Until when an agent has to come, if none has.
+    fn waits_for_agent(&self, facts: &Facts) -> Option<Time> {
+        self.agent_deadline.filter(|_| !facts.agents.seen)
     }
 
     pub(crate) fn handle(
@@ -95,19 +104,19 @@ impl Ringing {
                 facts.ended(EndReason::Cancelled, Some(487), "the caller gave up while it rang".into(), now);
                 return Ending::unanswered(None, self.leg_opened(), facts, now, effects);
             }
+            Event::TimedOut if self.waits_for_agent(facts).is_some_and(|at| now >= at) => {
+                let text = format!("no agent came within {} ms", facts.setup.agent_timeout.as_millis());
+                return self.not_taken(EndReason::NoAgent, text, facts, now, effects);
+            }
             Event::TimedOut if now >= self.deadline => {
-                let status = facts.setup.no_answer_status;
-                let text =
-                    format!("nobody in the room took the call within {} s", facts.setup.ringing_timeout.as_secs());
-                return self.refuse(
-                    status,
-                    "Temporarily Unavailable",
-                    EndReason::RingingTimeout,
-                    text,
-                    facts,
-                    now,
-                    effects,
-                );
+                let seconds = facts.setup.ringing_timeout.as_secs();
+                let text = format!("nobody in the room took the call within {seconds} s");
+                return self.not_taken(EndReason::RingingTimeout, text, facts, now, effects);
+            }
+            Event::Room(RoomEvent::EndRequested { headers }) => {
+                facts.last_headers = headers;
+                let text = "refused from the room".to_owned();
+                return self.refuse(486, "Busy Here", EndReason::EndCall, text, facts, now, effects);
             }
             Event::ShutDown => {
                 let text = "the server stops".to_owned();
@@ -120,6 +129,20 @@ impl Ringing {
 
     fn leg_opened(&self) -> bool {
         !matches!(self.leg, Leg::Waiting)
+    }
+
+    /// Nobody took it, and the operator shall read why.
+    fn not_taken(
+        &self,
+        reason: EndReason,
+        text: String,
+        facts: &mut Facts,
+        now: Time,
+        effects: &mut Vec<Effect>,
+    ) -> Phase {
+        let (status, text) = (facts.setup.no_answer_status, facts.with_reason(text));
+        effects.push(Effect::Log(format!("refused with {status}: {text}")));
+        self.refuse(status, "Temporarily Unavailable", reason, text, facts, now, effects)
     }
 
     #[expect(clippy::too_many_arguments, reason = "what a refusal says, to whom and when")]
@@ -141,6 +164,7 @@ impl Ringing {
         let due = match facts.setup.answer_policy {
             AnswerPolicy::Immediate => true,
             AnswerPolicy::OnAudio => self.audible,
+            AnswerPolicy::AgentJoined => facts.agents.seen && facts.agents.left_at.is_none(),
         };
         let (true, Leg::Open(port)) = (due, &self.leg) else { return Phase::Ringing(self) };
         facts.record.status = CallStatus::Active;

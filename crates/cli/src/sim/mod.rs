@@ -1,5 +1,6 @@
 //! `trunkline sim`: far ends over real sockets.
 
+mod agents;
 mod bridge;
 mod callers;
 mod five9;
@@ -28,6 +29,8 @@ enum Command {
     Room(room::Room),
     /// Pairs of a caller and a headless participant, each pair in a room of its own
     Bridge(bridge::Bridge),
+    /// Agents' workers that take every job and run none
+    Agents(agents::Agents),
     /// What the codecs alone make of a clip
     Offline(offline::Offline),
 }
@@ -40,6 +43,7 @@ impl Sim {
             Command::Callers(callers) => callers.run(),
             Command::Room(room) => room.run(),
             Command::Bridge(bridge) => bridge.run(),
+            Command::Agents(agents) => agents.run(),
             Command::Offline(offline) => offline.run(),
         }
     }

@@ -1,6 +1,6 @@
 //! Data packets: from a participant or the API to those who shall have them.
 
-use super::replay::Sent;
+use super::{phone::Asked, replay::Sent};
 use crate::{
     Exchange, Output,
     command::{ApiError, Code, Reply},
@@ -115,7 +115,10 @@ impl Exchange {
             Content::SipDtmf { code, digit } => {
                 self.dial(&room, &identity, *code, digit, |identity, sid| destinations.include(identity, sid));
             }
-            Content::RpcRequest(id) => self.refuse_rpc(&name, sid, id, &stamped.to_identities, now, outputs),
+            Content::RpcRequest { id, method, payload } => {
+                let asked = Asked { id, method, payload, to: &stamped.to_identities };
+                self.ask_phones(&name, sid, &asked, now, outputs);
+            }
             _ => {}
         }
         let (sequence, bytes) = (stamped.sequence, stamped.bytes);

@@ -13,6 +13,7 @@ mod joining;
 mod leaving;
 mod offering;
 mod permitting;
+mod phone;
 mod publishing;
 mod quality;
 mod replay;

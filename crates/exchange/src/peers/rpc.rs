@@ -1,5 +1,4 @@
-//! Requests from the server to a participant (`PerformRpc`), and those to participants that are no
-//! clients.
+//! Requests from the server to a participant (`PerformRpc`).
 
 use crate::{
     Exchange, Output,
@@ -9,15 +8,13 @@ use std::{
     collections::{BTreeMap, BTreeSet},
     time::Duration,
 };
-use trunkline_room::data::{self, RPC_PAYLOAD_BYTES, RPC_UNSUPPORTED_METHOD, Sender};
+use trunkline_room::data::{self, RPC_PAYLOAD_BYTES};
 use trunkline_types::{ParticipantSid, Time};
 
 /// Requests that wait for their answer.
 const MAX_PENDING: usize = 1024;
 /// If the request names none.
 const TIMEOUT_MS: u32 = 10_000;
-/// Participants that one request of a client is refused for.
-const MAX_ASKED: usize = 8;
 /// The longest there is.
 const MAX_TIMEOUT_MS: u32 = 300_000;
 
@@ -83,7 +80,13 @@ impl Exchange {
         }
         let participant = self.rooms.participant(&rpc.room, &rpc.identity)?;
         let Some(session) = self.peers.get(&participant.sid) else {
-            return error(Code::FailedPrecondition, "RPC error 1400: the participant supports no such method");
+            let answer = self.asked(&participant.sid, &rpc.method, &rpc.payload, true);
+            let reply = answer.map(Reply::Rpc).map_err(|(code, text)| {
+                let message = format!("RPC error {code}: {text}");
+                ApiError { code: Code::FailedPrecondition, message }
+            });
+            outputs.push(Output::Reply(request, reply));
+            return Ok(());
         };
         let room = session.room.clone();
         if self.peers.rpcs.pending.len() >= MAX_PENDING {
@@ -149,33 +152,6 @@ impl Exchange {
                 let message = "the participant did not answer in time".into();
                 let error = ApiError { code: Code::DeadlineExceeded, message };
                 outputs.push(Output::Reply(pending.request, Err(error)));
-            }
-        }
-    }
-
-    /// A client asks something of participants that are no clients: they know no method.
-    pub(super) fn refuse_rpc(
-        &mut self,
-        room: &str,
-        from: &ParticipantSid,
-        id: &str,
-        to: &[String],
-        now: Time,
-        outputs: &mut Vec<Output>,
-    ) {
-        let Some(asker) = self.peers.get(from) else { return };
-        let (room_sid, asker) = (asker.room.clone(), asker.identity.clone());
-        for identity in to.iter().collect::<BTreeSet<_>>().into_iter().take(MAX_ASKED) {
-            let Ok(asked) = self.rooms.participant(room, identity) else { continue };
-            if self.peers.get(&asked.sid).is_some() {
-                continue;
-            }
-            let sender = Sender { sid: &asked.sid, identity, hidden: asked.permission.hidden, agent: false };
-            let text = "Method not supported at destination";
-            let ack = data::rpc_ack(&sender, &asker, id);
-            let refusal = data::rpc_error(&sender, &asker, id, RPC_UNSUPPORTED_METHOD, text);
-            for bytes in [ack, refusal] {
-                self.send_own(&room_sid, &asked.sid, std::slice::from_ref(&asker), bytes, now, outputs);
             }
         }
     }

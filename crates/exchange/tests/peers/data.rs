@@ -8,6 +8,7 @@ use trunkline_exchange::command::{Code, Command, Reply};
 use trunkline_room::{
     RoomSettings,
     signal::{Connect, Request},
+    worker::AgentRequest,
 };
 use trunkline_types::{DisconnectReason, ParticipantSid};
 
@@ -182,7 +183,7 @@ fn a_request_of_the_api_is_answered_by_the_participant() {
 #[test]
 fn participants_that_are_no_clients_know_no_method() {
     let mut world = World::default();
-    let settings = RoomSettings { agents: vec![("trunkline.echo".into(), String::new())], ..RoomSettings::default() };
+    let settings = RoomSettings { agents: vec![AgentRequest::named("trunkline.echo", "")], ..RoomSettings::default() };
     let connect = Connect { settings, ..world.connect("ann") };
     world.join_with(1, connect);
     let ann = world.up(1);

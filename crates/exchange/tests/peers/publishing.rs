@@ -7,6 +7,7 @@ use trunkline_exchange::command::{Code, Command, Reply};
 use trunkline_room::{
     ParticipantPatch, Permission, RoomSettings, TrackKind,
     signal::{About, Outcome, Request, Response},
+    worker::AgentRequest,
 };
 
 #[test]
@@ -129,7 +130,7 @@ fn muting() {
 fn a_built_in_participant_is_seen_heard_and_speaks_to_a_client() {
     let mut world = World::default();
     let settings =
-        RoomSettings { agents: vec![("trunkline.greeter".into(), String::new())], ..RoomSettings::default() };
+        RoomSettings { agents: vec![AgentRequest::named("trunkline.greeter", "")], ..RoomSettings::default() };
     let connect = trunkline_room::signal::Connect { settings, ..world.connect("ann") };
     world.join_with(1, connect).unwrap().unwrap();
     let spoke = |w: &World| w.media.iter().any(|p| matches!(p, MediaPlan::PlayBuiltin { .. }));

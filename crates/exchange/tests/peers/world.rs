@@ -11,12 +11,13 @@ use trunkline_call::media::{
 };
 use trunkline_exchange::{
     Config, Exchange, Input, Output,
-    command::{ApiError, Command, Reply, RequestId},
-    port::ConnectionId,
+    command::{ApiError, CallRecord, Command, Reply, RequestId},
+    port::{ConnectionId, Record},
 };
 use trunkline_room::{
     Defaults, Join, ParticipantInfo, Source, State, TrackInfo, TrackKind,
     signal::{AddTrack, Connect, Description, LeaveAction, Request, Response, Transports},
+    worker,
 };
 use trunkline_routing::{Directory, Settings};
 use trunkline_sdp::webrtc::sections;
@@ -104,6 +105,13 @@ pub struct World {
     pub media: Vec<MediaPlan>,
     pub replies: BTreeMap<RequestId, Result<Reply, ApiError>>,
     pub webhooks: Vec<(&'static str, String)>,
+    /// What each worker was told, in order.
+    pub workers: BTreeMap<ConnectionId, Vec<worker::Response>>,
+    pub dismissed: BTreeSet<ConnectionId>,
+    /// SIP messages as they were sent.
+    pub sent: Vec<String>,
+    /// The calls' records as they were written.
+    pub records: Vec<CallRecord>,
     pub lines: Vec<String>,
     /// Every output in a word, in order.
     pub order: Vec<String>,
@@ -132,6 +140,7 @@ impl Default for World {
 impl World {
     pub fn with(exchange: Exchange) -> Self {
         let (clients, said, hung_up, plans, media, replies) = Default::default();
+        let (workers, dismissed, sent, records) = Default::default();
         let (webhooks, lines, order, inputs, requests, mids, hasty) = Default::default();
         let now = Time::new(1_000_000_000, 1_700_000_000_000_000_000);
         Self {
@@ -144,6 +153,10 @@ impl World {
             media,
             replies,
             webhooks,
+            workers,
+            dismissed,
+            sent,
+            records,
             lines,
             order,
             inputs,
@@ -199,7 +212,20 @@ impl World {
                 self.inputs.extend(fact.map(Input::Media));
                 self.media.push(plan);
             }
-            Output::Persist(id, _) => self.inputs.push_back(Input::Stored(id, Ok(()))),
+            Output::Worker(connection, response) => {
+                assert!(!self.dismissed.contains(&connection), "nothing is said after the end: {response:?}");
+                self.workers.entry(connection).or_default().push(*response);
+            }
+            Output::WorkerHangUp(connection) => {
+                self.dismissed.insert(connection);
+            }
+            Output::Send(transmit) => self.sent.push(String::from_utf8_lossy(&transmit.bytes).into_owned()),
+            Output::Persist(id, record) => {
+                if let Record::PutCall(record) = *record {
+                    self.records.push(record);
+                }
+                self.inputs.push_back(Input::Stored(id, Ok(())));
+            }
             Output::Reply(request, reply) => {
                 self.order.push(format!("Reply {}", word(&format!("{reply:?}"))));
                 self.replies.insert(request, reply);

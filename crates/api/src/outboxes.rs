@@ -1,4 +1,4 @@
-//! The signalling connections that are open, and how the exchange's messages reach them.
+//! The connections of one kind that are open, and how the exchange's messages reach them.
 
 use std::{
     collections::HashMap,
@@ -9,64 +9,83 @@ use std::{
 };
 use tokio::sync::{Notify, mpsc, watch};
 use trunkline_exchange::port::ConnectionId;
-use trunkline_room::signal::Response;
+use trunkline_room::{signal, worker};
 
 /// Messages that may wait for a client. One that reads more slowly than this is disconnected.
 const QUEUE: usize = 512;
 
-/// Every open signalling connection. Clones share them.
-#[derive(Clone, Debug, Default)]
-pub struct Signals(Arc<Shared>);
+/// Every open signalling connection.
+pub type Signals = Outboxes<signal::Response>;
 
-#[derive(Debug, Default)]
-struct Shared {
-    last: AtomicU64,
-    /// How many connections' tasks run.
-    running: watch::Sender<usize>,
-    open: Mutex<HashMap<ConnectionId, Entry>>,
+/// Every open socket of an agents' worker.
+pub type Workers = Outboxes<worker::Response>;
+
+/// Open connections that are told messages of type `M`. Clones share them.
+#[derive(Debug)]
+pub struct Outboxes<M>(Arc<Shared<M>>);
+
+impl<M> Clone for Outboxes<M> {
+    fn clone(&self) -> Self {
+        Self(self.0.clone())
+    }
+}
+
+impl<M> Default for Outboxes<M> {
+    fn default() -> Self {
+        let (last, running, open) = Default::default();
+        Self(Arc::new(Shared { last, running, open }))
+    }
 }
 
 #[derive(Debug)]
-struct Entry {
-    queue: mpsc::Sender<Box<Response>>,
+struct Shared<M> {
+    last: AtomicU64,
+    /// How many connections' tasks run.
+    running: watch::Sender<usize>,
+    open: Mutex<HashMap<ConnectionId, Entry<M>>>,
+}
+
+#[derive(Debug)]
+struct Entry<M> {
+    queue: mpsc::Sender<Box<M>>,
     overflow: Arc<Notify>,
 }
 
 /// The end that a connection's task reads.
 #[derive(Debug)]
-pub(crate) struct Outbox {
+pub(crate) struct Outbox<M> {
     /// The connection's number, never used twice.
     pub(crate) id: ConnectionId,
-    /// What to send. Ends after [`Signals::hang_up`].
-    pub(crate) messages: mpsc::Receiver<Box<Response>>,
+    /// What to send. Ends after [`Outboxes::hang_up`].
+    pub(crate) messages: mpsc::Receiver<Box<M>>,
     /// Told once if the queue was full: the connection is to be dropped as it is.
     pub(crate) overflow: Arc<Notify>,
     /// To be kept until the socket is closed.
-    pub(crate) presence: Presence,
+    pub(crate) presence: Presence<M>,
 }
 
 /// Counts as a running connection while it lives.
 #[derive(Debug)]
-pub(crate) struct Presence(Arc<Shared>);
+pub(crate) struct Presence<M>(Arc<Shared<M>>);
 
-impl Drop for Presence {
+impl<M> Drop for Presence<M> {
     fn drop(&mut self) {
         self.0.running.send_modify(|running| *running = running.saturating_sub(1));
     }
 }
 
-impl Signals {
+impl<M> Outboxes<M> {
     /// Queues a message for a client. Never blocks: if the client has not read the last 512, its
     /// connection is dropped and reports itself closed. Unknown connections are ignored, for they
     /// may just have gone.
-    pub fn send(&self, connection: ConnectionId, response: Box<Response>) {
+    pub fn send(&self, connection: ConnectionId, response: Box<M>) {
         let mut open = self.open();
         let Some(entry) = open.get(&connection) else { return };
         if let Err(mpsc::error::TrySendError::Full(_)) = entry.queue.try_send(response) {
             entry.overflow.notify_one();
             open.remove(&connection);
             drop(open);
-            tracing::warn!(connection, "signalling connection dropped: its client does not read");
+            tracing::warn!(connection, "connection dropped: its client does not read");
         }
     }
 
@@ -92,7 +111,7 @@ impl Signals {
     }
 
     /// A new connection.
-    pub(crate) fn register(&self) -> Outbox {
+    pub(crate) fn register(&self) -> Outbox<M> {
         let id = self.0.last.fetch_add(1, Ordering::Relaxed).wrapping_add(1);
         let (queue, messages) = mpsc::channel(QUEUE);
         let overflow = Arc::new(Notify::new());
@@ -101,7 +120,7 @@ impl Signals {
         Outbox { id, messages, overflow, presence: Presence(self.0.clone()) }
     }
 
-    fn open(&self) -> MutexGuard<'_, HashMap<ConnectionId, Entry>> {
+    fn open(&self) -> MutexGuard<'_, HashMap<ConnectionId, Entry<M>>> {
         self.0.open.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
@@ -109,6 +128,7 @@ impl Signals {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use trunkline_room::signal::Response;
     use trunkline_types::TrackSid;
 
     fn message(number: usize) -> Box<Response> {
