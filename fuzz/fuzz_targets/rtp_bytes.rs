@@ -13,6 +13,7 @@ fuzz_target!(|data: &[u8]| {
         frame: Duration::from_millis(20),
         min: Duration::from_millis(20),
         max: Duration::from_millis(200),
+        repairs: true,
     };
     let mut jitter = JitterBuffer::new(config);
     let mut decoder = Decoder::new(8_000).expect("a decoder");

@@ -43,7 +43,13 @@ const CONCEAL: u32 = 5;
 impl Downlink {
     pub(crate) fn new(codec: VoiceCodec, rate: u32, jitter: Jitter) -> Option<Self> {
         let frame = Duration::from_millis(20);
-        let config = JitterConfig { clock_rate: codec.clock(), frame, min: jitter.min, max: jitter.max };
+        let config = JitterConfig {
+            clock_rate: codec.clock(),
+            frame,
+            min: jitter.min,
+            max: jitter.max,
+            repairs: codec == VoiceCodec::Opus,
+        };
         Some(Self {
             jitter: JitterBuffer::new(config),
             decoder: VoiceDecoder::new(codec, rate)?,
@@ -114,11 +120,7 @@ impl Downlink {
             }
             Frame::Lost { next } => {
                 self.concealed += 1;
-                match next {
-                    Some(next) if self.concealed == 1 => self.decoder.conceal(Some(next), out),
-                    _ if self.concealed <= CONCEAL => self.decoder.conceal(None, out),
-                    _ => false,
-                }
+                self.concealed <= CONCEAL && self.decoder.conceal(next, out)
             }
             Frame::Silence => false,
         }

@@ -13,6 +13,10 @@ const CONCEALED_TICKS: u32 = 5;
 const DROP_EVERY: u32 = 10;
 /// A gap of more numbers than this is believed only when the next packet confirms it.
 const PLAUSIBLE_GAP: i64 = 3_000;
+/// What a packet's loss or arrival weighs in the share of losses: a memory of 4 s.
+const LOSS_WEIGHT: f32 = 0.005;
+/// From this share on it is worth a frame of delay to repair losses: two within the memory.
+const LOSSY: f32 = 0.007;
 /// A payload this short is the last before a pause (Opus DTX, RFC 6716 §3.2.1: a frame without bytes).
 const PAUSE_BYTES: usize = 2;
 
@@ -27,6 +31,9 @@ pub struct JitterConfig {
     pub min: Duration,
     /// The greatest delay aimed at.
     pub max: Duration,
+    /// A packet can repair the loss of the one before it (Opus in-band FEC). While packets are lost,
+    /// it is waited for.
+    pub repairs: bool,
 }
 
 /// What one tick plays.
@@ -111,6 +118,8 @@ pub struct JitterBuffer {
     starved: u32,
     pausing: bool,
     since_drop: u32,
+    /// The share of packets lost of late.
+    losses: f32,
     stats: JitterStats,
 }
 
@@ -141,6 +150,7 @@ impl JitterBuffer {
             starved: 0,
             pausing: false,
             since_drop: DROP_EVERY,
+            losses: 0.0,
             stats: JitterStats::default(),
         }
     }
@@ -288,7 +298,7 @@ impl JitterBuffer {
     /// The packet whose turn it is has come.
     fn present(&mut self, slot: Slot, now: Time) -> Frame<'_> {
         let begins = !self.speaking || slot.marker || slot.timestamp.saturating_sub(self.position) > self.frame / 2;
-        let delay = self.local(now).saturating_sub(slot.ideal);
+        let delay = self.delay_of(slot, now);
         if begins && delay < self.target() {
             self.speaking = false;
             return Frame::Silence;
@@ -301,6 +311,7 @@ impl JitterBuffer {
         self.speaking = true;
         self.starved = 0;
         self.pausing = slot.length <= PAUSE_BYTES;
+        self.losses *= 1.0 - LOSS_WEIGHT;
         let playing = Playing { slot, offset: 0 };
         self.playing = Some(playing);
         self.packet(playing)
@@ -329,10 +340,19 @@ impl JitterBuffer {
         let half = self.frame / 2;
         let packets = later.sequence.saturating_sub(self.next);
         let room = later.timestamp.saturating_sub(self.position);
-        let starved = self.frame.saturating_mul(i64::from(self.starved));
+        let before = self.frame.saturating_mul(i64::from(self.starved));
         // A pause may lie between them too: a packet is not longer than the one before.
-        let lost = room.min(packets.saturating_mul(self.length)).saturating_sub(starved);
-        self.starved = 0;
+        let lost = room.min(packets.saturating_mul(self.length)).saturating_sub(before);
+        let starved = std::mem::take(&mut self.starved) > 0;
+        if lost <= half && starved && packets > 0 && self.repairs() && self.delay_of(later, now) < self.target() {
+            // It was made up a moment ago. That it can be repaired now comes too late, but saying it
+            // once more gains the delay with which the next loss is repaired in time.
+            self.count_lost(packets);
+            self.next = later.sequence;
+            self.position = later.timestamp;
+            count(&mut self.stats.concealed);
+            return Frame::Lost { next: Some(self.ring.payload(later.sequence, later.length)) };
+        }
         if lost <= half || lost > self.max {
             self.skip_to(later, lost <= half);
             return self.present(later, now);
@@ -342,7 +362,7 @@ impl JitterBuffer {
         let next = later.sequence.saturating_sub(still.min(packets));
         self.count_lost(next.saturating_sub(self.next));
         self.next = next;
-        self.position = self.position.saturating_add(starved).saturating_add(self.frame);
+        self.position = self.position.saturating_add(before).saturating_add(self.frame);
         count(&mut self.stats.concealed);
         Frame::Lost { next: (still == 0).then(|| self.ring.payload(later.sequence, later.length)) }
     }
@@ -393,7 +413,17 @@ impl JitterBuffer {
 
     fn target(&self) -> i64 {
         let min = samples_of(self.config.min, self.config.clock_rate);
-        self.delays.percentile().clamp(min, self.max.max(min))
+        let repair = if self.repairs() { self.frame } else { 0 };
+        self.delays.percentile().max(min).saturating_add(repair).min(self.max.max(min))
+    }
+
+    /// Whether it pays to wait for the packet after a lost one.
+    fn repairs(&self) -> bool {
+        self.config.repairs && self.losses > LOSSY
+    }
+
+    fn delay_of(&self, slot: Slot, now: Time) -> i64 {
+        self.local(now).saturating_sub(slot.ideal)
     }
 
     fn local(&self, now: Time) -> i64 {
@@ -408,6 +438,9 @@ impl JitterBuffer {
 
     fn count_lost(&mut self, packets: i64) {
         self.stats.lost = self.stats.lost.saturating_add(u64::try_from(packets).unwrap_or(0));
+        for _ in 0..packets.min(10) {
+            self.losses += (1.0 - self.losses) * LOSS_WEIGHT;
+        }
     }
 }
 

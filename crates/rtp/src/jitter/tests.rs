@@ -12,6 +12,7 @@ fn buffer() -> JitterBuffer {
         frame: Duration::from_millis(FRAME),
         min: Duration::from_millis(20),
         max: Duration::from_millis(200),
+        repairs: true,
     })
 }
 
@@ -159,6 +160,29 @@ fn losses_are_repaired_from_the_packet_after_them() {
     assert_eq!(stats.lost, u64::from(last) + 1 - arrived.len() as u64);
     let repaired = heard.iter().filter(|h| matches!(h, Heard::Repaired(_))).count();
     assert!(repaired > 200, "{repaired}");
+}
+
+/// Packets come so that at its turn the one after a lost one is sometimes there and sometimes not.
+#[test]
+fn while_packets_are_lost_the_one_after_is_waited_for() {
+    let mut random = Random::from_number(9);
+    let mut buffer = buffer();
+    let mut lost = [false; 3_000];
+    let stream: Vec<_> = (0..3_000_u32)
+        .filter_map(|n| {
+            let gone = n > 0 && random.below(100) < 3;
+            lost[n as usize] = gone;
+            let late = if n == 0 { 0 } else { random.below(5) };
+            (!gone).then(|| sent(n, u64::from(n) * FRAME + 8 + late))
+        })
+        .collect();
+    let arrived: Vec<_> = stream.iter().map(|p| p.number).collect();
+    let heard = play(&mut buffer, stream, 3_000 * FRAME);
+    assert!(packets(&heard).len() + 5 > arrived.len(), "what arrived is played");
+    let repaired = heard.iter().filter(|h| matches!(h, Heard::Repaired(_))).count();
+    let alone = lost.windows(2).filter(|pair| pair[0] && !pair[1]).count();
+    assert!(repaired + 3 > alone, "{repaired} of {alone}");
+    assert!(buffer.stats().target <= Duration::from_millis(50), "{:?}", buffer.stats());
 }
 
 #[test]
