@@ -18,6 +18,7 @@ mod bearer;
 mod control;
 mod convert;
 mod cors;
+mod framing;
 mod grant;
 mod json_names;
 mod metrics;

@@ -1,10 +1,12 @@
 //! One worker's socket while it is open.
 
-use super::{
+use super::token;
+use crate::{
+    convert,
     framing::{self, Framing},
-    token,
+    outboxes::Outbox,
+    router::App,
 };
-use crate::{convert, outboxes::Outbox, router::App};
 use axum::{
     Error,
     extract::ws::{CloseFrame, Message, WebSocket, close_code},
@@ -16,6 +18,8 @@ use trunkline_exchange::port::ConnectionId;
 use trunkline_room::worker::Response;
 use trunkline_types::limits::STREAM_WRITE;
 
+/// The largest frame and the largest message a worker may send, in bytes.
+pub(super) const MAX_FRAME: usize = 1024 * 1024;
 /// How long a worker may take to register.
 const REGISTER: Duration = Duration::from_secs(10);
 /// How often the WebSocket is pinged.
@@ -181,9 +185,10 @@ impl Connection {
         if self.heard > MESSAGES {
             return Err(End::Overloaded);
         }
-        let Some((framing, message)) = framing::read(&frame).map_err(End::Malformed)? else { return Ok(()) };
+        let read = framing::read::<proto::WorkerMessage>(&frame).map_err(End::Malformed)?;
+        let Some((framing, message)) = read else { return Ok(()) };
         self.framing = framing;
-        let Some(message) = message else { return Ok(()) };
+        let Some(message) = message.message else { return Ok(()) };
         let registers = matches!(message, worker_message::Message::Register(_));
         if registers == self.registered {
             let text = if registers { "a second registration" } else { "a message before the registration" };
@@ -201,7 +206,7 @@ impl Connection {
     }
 
     async fn put(&self, socket: &mut WebSocket, message: server_message::Message) -> Result<(), End> {
-        match self.framing.write(message) {
+        match self.framing.write(&proto::ServerMessage { message: Some(message) }) {
             Some(frame) => write(socket, frame).await,
             None => Ok(()),
         }

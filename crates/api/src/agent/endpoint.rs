@@ -1,7 +1,6 @@
 //! From a worker's request to its running connection.
 
-use super::connection::Connection;
-use super::framing::MAX_FRAME;
+use super::connection::{Connection, MAX_FRAME};
 use crate::{bearer, router::App, token};
 use axum::{
     extract::{

@@ -2,7 +2,6 @@
 
 mod connection;
 mod endpoint;
-mod framing;
 mod token;
 
 pub(crate) use endpoint::open;

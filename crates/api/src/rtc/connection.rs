@@ -1,11 +1,9 @@
 //! One client's signalling connection while it is open.
 
-use super::{
-    framing::{self, Framing},
-    ticket::Ticket,
-};
+use super::ticket::Ticket;
 use crate::{
     convert::{self, Terms},
+    framing::{self, Framing},
     outboxes::Outbox,
     router::App,
 };
@@ -21,6 +19,8 @@ use trunkline_exchange::port::ConnectionId;
 use trunkline_room::{Join, ParticipantInfo, signal::Response};
 use trunkline_types::limits::STREAM_WRITE;
 
+/// The largest frame and the largest message a client may send, in bytes.
+pub(super) const MAX_FRAME: usize = 2 * 1024 * 1024;
 /// How often the WebSocket is pinged.
 const PING: Duration = Duration::from_secs(10);
 /// How often a client gets a new token without need.
@@ -219,10 +219,11 @@ impl Connection {
             Some(Err(error)) => return Err(broken(error)),
             Some(Ok(frame)) => frame,
         };
-        let Some((framing, message)) = framing::read(&frame).map_err(End::Malformed)? else { return Ok(()) };
+        let read = framing::read::<proto::SignalRequest>(&frame).map_err(End::Malformed)?;
+        let Some((framing, message)) = read else { return Ok(()) };
         self.framing = framing;
         let now = (self.app.now)().unix_nanos().div_euclid(1_000_000);
-        let reply = match message {
+        let reply = match message.message {
             None => return Ok(()),
             Some(signal_request::Message::Ping(_)) => signal_response::Message::Pong(now),
             Some(signal_request::Message::PingReq(ping)) => {
@@ -253,7 +254,7 @@ impl Connection {
     }
 
     async fn put(&self, socket: &mut WebSocket, message: signal_response::Message) -> Result<(), End> {
-        match self.framing.write(message) {
+        match self.framing.write(&proto::SignalResponse { message: Some(message) }) {
             Some(frame) => write(socket, frame).await,
             None => Ok(()),
         }

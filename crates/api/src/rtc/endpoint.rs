@@ -2,8 +2,7 @@
 
 use super::{
     admission::{Admission, Refusal, admit},
-    connection::{Connection, Lease},
-    framing::MAX_FRAME,
+    connection::{Connection, Lease, MAX_FRAME},
 };
 use crate::router::App;
 use axum::{

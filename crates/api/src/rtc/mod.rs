@@ -3,7 +3,6 @@
 mod admission;
 mod connection;
 mod endpoint;
-mod framing;
 mod join_request;
 mod parameters;
 mod query;

@@ -3,7 +3,10 @@
 
 use crate::{Exchange, Output};
 use serde::{Deserialize, Serialize};
-use std::collections::{BTreeMap, BTreeSet};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    time::Duration,
+};
 use trunkline_call::{Event, RoomEvent};
 use trunkline_room::{
     Kind,
@@ -13,6 +16,12 @@ use trunkline_types::{CallId, ParticipantSid, Time, is_reserved_header, limits, 
 
 /// Participants that one request of a client is answered for.
 const MAX_ASKED: usize = 8;
+/// Calls that end in a moment; further ones do at once.
+const MAX_ENDING: usize = 1_024;
+/// How long a call goes on that a client has ended. The answer takes the data channel and the news that
+/// the caller has left takes the WebSocket: if that overtook it, the SDK would say that the recipient
+/// has gone instead of what it answered.
+const ENDS_AFTER: Duration = Duration::from_millis(100);
 /// Headers that one request may give.
 const MAX_HEADERS: usize = 64;
 
@@ -66,7 +75,7 @@ impl Exchange {
             if self.peers.get(&participant.sid).is_some() {
                 continue;
             }
-            let answer = self.asked(&participant.sid, asked.method, asked.payload, is_agent);
+            let answer = self.asked(&participant.sid, asked.method, asked.payload, is_agent, Some(now + ENDS_AFTER));
             let hidden = participant.permission.hidden;
             let sender = Sender { sid: &participant.sid, identity, hidden, agent: false };
             let ack = data::rpc_ack(&sender, &asker, asked.id);
@@ -80,8 +89,16 @@ impl Exchange {
         }
     }
 
-    /// What a participant that is no client answers. `trusted` are agents and API clients.
-    pub(super) fn asked(&mut self, of: &ParticipantSid, method: &str, payload: &str, trusted: bool) -> Answer {
+    /// What a participant that is no client answers. `trusted` are agents and API clients; a call that
+    /// is to end does so at `ends_at`, or at once.
+    pub(super) fn asked(
+        &mut self,
+        of: &ParticipantSid,
+        method: &str,
+        payload: &str,
+        trusted: bool,
+        ends_at: Option<Time>,
+    ) -> Answer {
         let unsupported = || (RPC_UNSUPPORTED_METHOD, "Method not supported at destination".to_owned());
         let call = self.calls.by_participant.get(of).cloned().ok_or_else(unsupported)?;
         let entry = self.calls.get(&call).ok_or_else(unsupported)?;
@@ -92,12 +109,12 @@ impl Exchange {
             return refused("only agents may do this; the option call_control of the trunk or rule lets others");
         }
         match method {
-            "lk.sip.EndCall" => self.end_call(call, payload),
+            "lk.sip.EndCall" => self.end_call(call, payload, ends_at),
             _ => self.remote_headers(&call, payload),
         }
     }
 
-    fn end_call(&mut self, call: CallId, payload: &str) -> Answer {
+    fn end_call(&mut self, call: CallId, payload: &str, ends_at: Option<Time>) -> Answer {
         let EndCall { headers } = read(payload)?;
         if headers.len() > MAX_HEADERS {
             return refused(&format!("more than {MAX_HEADERS} headers"));
@@ -106,7 +123,12 @@ impl Exchange {
             check_header(name, value)?;
         }
         let requested = RoomEvent::EndRequested { headers: headers.into_iter().collect() };
-        self.events.push_back((call, Event::Room(requested)));
+        match ends_at {
+            Some(at) if self.peers.rpcs.ending.len() < MAX_ENDING => {
+                self.peers.rpcs.ending.push_back((at, call, requested));
+            }
+            _ => self.events.push_back((call, Event::Room(requested))),
+        }
         Ok("{}".into())
     }
 

@@ -5,11 +5,12 @@ use crate::{
     command::{ApiError, Code, Reply, RequestId},
 };
 use std::{
-    collections::{BTreeMap, BTreeSet},
+    collections::{BTreeMap, BTreeSet, VecDeque},
     time::Duration,
 };
+use trunkline_call::{Event, RoomEvent};
 use trunkline_room::data::{self, RPC_PAYLOAD_BYTES};
-use trunkline_types::{ParticipantSid, Time};
+use trunkline_types::{CallId, ParticipantSid, Time};
 
 /// Requests that wait for their answer.
 const MAX_PENDING: usize = 1024;
@@ -23,6 +24,8 @@ const MAX_TIMEOUT_MS: u32 = 300_000;
 pub(super) struct Rpcs {
     pending: BTreeMap<String, Pending>,
     timers: BTreeSet<(Time, String)>,
+    /// Calls that a client has ended, in the order of their time.
+    pub(super) ending: VecDeque<(Time, CallId, RoomEvent)>,
 }
 
 struct Pending {
@@ -33,7 +36,8 @@ struct Pending {
 
 impl Rpcs {
     pub(super) fn poll_timeout(&self) -> Option<Time> {
-        self.timers.first().map(|(at, _)| *at)
+        let ending = self.ending.front().map(|(at, ..)| *at);
+        self.timers.first().map(|(at, _)| *at).into_iter().chain(ending).min()
     }
 
     fn take(&mut self, id: &str) -> Option<Pending> {
@@ -80,7 +84,7 @@ impl Exchange {
         }
         let participant = self.rooms.participant(&rpc.room, &rpc.identity)?;
         let Some(session) = self.peers.get(&participant.sid) else {
-            let answer = self.asked(&participant.sid, &rpc.method, &rpc.payload, true);
+            let answer = self.asked(&participant.sid, &rpc.method, &rpc.payload, true, None);
             let reply = answer.map(Reply::Rpc).map_err(|(code, text)| {
                 let message = format!("RPC error {code}: {text}");
                 ApiError { code: Code::FailedPrecondition, message }
@@ -143,6 +147,11 @@ impl Exchange {
     }
 
     pub(super) fn rpcs_due(&mut self, now: Time, outputs: &mut Vec<Output>) {
+        while self.peers.rpcs.ending.front().is_some_and(|(at, ..)| *at <= now)
+            && let Some((_, call, event)) = self.peers.rpcs.ending.pop_front()
+        {
+            self.events.push_back((call, Event::Room(event)));
+        }
         let rpcs = &mut self.peers.rpcs;
         while let Some((at, id)) = rpcs.timers.first().cloned()
             && at <= now
