@@ -70,17 +70,21 @@ async def test_eight_join_at_once_and_all_hear_all(server, dual):
         await asyncio.gather(
             *(peer.ask("play", hertz=300 + 100 * n, amplitude=4_000) for n, peer in enumerate(peers))
         )
-        heard = await asyncio.gather(
-            *(peer.ask("hear_all", identities=[o for o in names if o != peer.name], seconds=4.0) for peer in peers)
-        )
-        wrong = {
-            f"{peer.name} hears {other}": hertz
-            for peer, all_heard in zip(peers, heard)
-            for other, (hertz, _) in all_heard.items()
-            # Fifty-six streams on few cores: receivers stretch time now and then. Neighbours are 100 Hz apart.
-            if abs(hertz - (300 + 100 * names.index(other))) > 45
-        }
-        assert not wrong
+
+        async def wrong() -> dict:
+            heard = await asyncio.gather(
+                *(peer.ask("hear_all", identities=[o for o in names if o != peer.name], seconds=4.0) for peer in peers)
+            )
+            return {
+                f"{peer.name} hears {other}": hertz
+                for peer, all_heard in zip(peers, heard)
+                for other, (hertz, _) in all_heard.items()
+                if abs(hertz - (300 + 100 * names.index(other))) > 3
+            }
+
+        # Eight clients that join at once keep the cores busy with themselves at first; then all must be right.
+        found = await wrong() and await wrong() and await wrong()
+        assert not found
 
 
 async def test_a_name_taken_twice_throws_out_the_first(server):
