@@ -29,6 +29,10 @@ pub(crate) enum ErrorCode {
     Unimplemented,
     Unavailable,
     DeadlineExceeded,
+    OutOfRange,
+    Aborted,
+    Canceled,
+    Unknown,
 }
 
 impl ErrorCode {
@@ -48,6 +52,10 @@ impl ErrorCode {
             Self::Unimplemented => "unimplemented",
             Self::Unavailable => "unavailable",
             Self::DeadlineExceeded => "deadline_exceeded",
+            Self::OutOfRange => "out_of_range",
+            Self::Aborted => "aborted",
+            Self::Canceled => "canceled",
+            Self::Unknown => "unknown",
         }
     }
 
@@ -62,7 +70,10 @@ impl ErrorCode {
             Self::AlreadyExists => StatusCode::CONFLICT,
             Self::FailedPrecondition => StatusCode::PRECONDITION_FAILED,
             Self::ResourceExhausted => StatusCode::TOO_MANY_REQUESTS,
-            Self::Internal => StatusCode::INTERNAL_SERVER_ERROR,
+            Self::Internal | Self::Unknown => StatusCode::INTERNAL_SERVER_ERROR,
+            Self::OutOfRange => StatusCode::BAD_REQUEST,
+            Self::Aborted => StatusCode::CONFLICT,
+            Self::Canceled => StatusCode::REQUEST_TIMEOUT,
             Self::Unimplemented => StatusCode::NOT_IMPLEMENTED,
             Self::Unavailable => StatusCode::SERVICE_UNAVAILABLE,
         }
@@ -132,6 +143,11 @@ impl From<ApiError> for TwirpError {
             Code::ResourceExhausted => ErrorCode::ResourceExhausted,
             Code::Unimplemented => ErrorCode::Unimplemented,
             Code::Unavailable => ErrorCode::Unavailable,
+            Code::Unauthenticated => ErrorCode::Unauthenticated,
+            Code::OutOfRange => ErrorCode::OutOfRange,
+            Code::Aborted => ErrorCode::Aborted,
+            Code::Canceled => ErrorCode::Canceled,
+            Code::Unknown => ErrorCode::Unknown,
             Code::Internal => ErrorCode::Internal,
         };
         Self::new(code, error.message)

@@ -179,7 +179,7 @@ async fn errors_of_the_exchange_keep_their_code_and_text() {
         (Code::Unavailable, "unavailable", 503),
         (Code::Internal, "internal", 500),
     ] {
-        let (router, _) = Fake::new(move |_| Err(ApiError { code, message: "because".into() })).serve();
+        let (router, _) = Fake::new(move |_| Err(ApiError::new(code, "because"))).serve();
         let answer = post_json(&router, LIST_ROOMS, &rooms(), json!({})).await;
         assert_eq!(answer.status.as_u16(), status);
         assert_eq!(answer.json(), json!({"code": name, "msg": "because", "meta": {}}));

@@ -53,7 +53,7 @@ fn echo() -> Fake {
             }
             Command::Explain(facts) => {
                 let message = format!("{} calls {} from {}", facts.from, facts.to, facts.source);
-                return Err(ApiError { code: Code::Unavailable, message });
+                return Err(ApiError::new(Code::Unavailable, message));
             }
             other => panic!("not expected: {other:?}"),
         })

@@ -89,6 +89,21 @@ impl Builtin {
     }
 }
 
+/// What can be played to the far end.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Sound {
+    /// Asks for the pin.
+    EnterPin,
+    /// The pin was wrong.
+    WrongPin,
+    /// The pin was right.
+    RoomJoin,
+    /// A ringing tone (ETSI: 425 Hz, 1 s on, 4 s off), without end.
+    Ringing,
+    /// Music for who is on hold, without end.
+    HoldMusic,
+}
+
 /// What a media thread shall do. Plans for one room are carried out in order by one thread.
 #[derive(Clone, Debug)]
 pub enum MediaPlan {
@@ -133,6 +148,31 @@ pub enum MediaPlan {
         leg: LegKey,
         /// `0-9*#A-Da-dw`.
         digits: String,
+    },
+    /// Play this to the far end in place of the room's audio, until it is over
+    /// ([`MediaFact::Played`]) or something else is to be played.
+    Play {
+        /// The leg.
+        leg: LegKey,
+        /// What; `None` for the room's audio again.
+        sound: Option<Sound>,
+    },
+    /// Let the room hear a ringing tone on the leg's track until the far end is heard or this is
+    /// taken back.
+    RingToRoom {
+        /// The leg.
+        leg: LegKey,
+        /// Whether to.
+        on: bool,
+    },
+    /// Take the leg, with its sockets and keys, into another room, which may be on another thread.
+    Move {
+        /// The leg.
+        leg: LegKey,
+        /// From here.
+        from: RoomSid,
+        /// To there.
+        to: RoomSid,
     },
     /// Close the leg; answered by [`MediaFact::Closed`].
     Close {
@@ -203,6 +243,18 @@ pub enum MediaFact {
         code: u8,
         /// `0-9*#A-D`, `None` for flash and unknown events.
         digit: Option<char>,
+    },
+    /// The sound is played to its end.
+    Played {
+        /// The leg.
+        leg: LegKey,
+        /// Which.
+        sound: Sound,
+    },
+    /// All digits are sent.
+    DtmfSent {
+        /// The leg.
+        leg: LegKey,
     },
     /// What the room had said is played out, or the bound has passed.
     Drained {

@@ -23,7 +23,7 @@ impl From<Refusal> for ApiError {
             RefusalKind::InvalidArgument => Code::InvalidArgument,
             RefusalKind::NotFound => Code::NotFound,
         };
-        Self { code, message: refusal.message }
+        Self::new(code, refusal.message)
     }
 }
 
@@ -35,12 +35,12 @@ impl From<trunkline_room::Error> for ApiError {
             E::Full { .. } => Code::ResourceExhausted,
             _ => Code::InvalidArgument,
         };
-        Self { code, message: error.to_string() }
+        Self::new(code, error.to_string())
     }
 }
 
 fn not_found(what: &str, id: &str) -> ApiError {
-    ApiError { code: Code::NotFound, message: format!("{what} {id:?} does not exist") }
+    ApiError::new(Code::NotFound, format!("{what} {id:?} does not exist"))
 }
 
 /// A change that is applied: the record to write, what to answer then, how to take it back.
@@ -221,7 +221,7 @@ impl Exchange {
             Command::UpdateRoomMetadata { room, metadata } => {
                 Reply::Room(rooms.update_metadata(&room, metadata, now, events)?)
             }
-            _ => return Err(ApiError { code: Code::Internal, message: "not a command of a room".into() }),
+            _ => return Err(ApiError::new(Code::Internal, "not a command of a room")),
         })
     }
 

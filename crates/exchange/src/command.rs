@@ -3,7 +3,7 @@
 use crate::port::ConnectionId;
 use bytes::Bytes;
 use serde::{Deserialize, Serialize};
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, time::Duration};
 pub use trunkline_call::media::timings::{Stage, Timings};
 pub use trunkline_call::record::{CallRecord, LadderEntry};
 use trunkline_room::{
@@ -13,10 +13,11 @@ use trunkline_room::{
 };
 use trunkline_routing::{
     CallFacts, Explanation,
+    dial::Dial,
     patch::{DispatchRulePatch, InboundTrunkPatch, ListFilter, OutboundTrunkPatch, Update},
-    record::{DispatchRule, InboundTrunk, Options, OutboundTrunk},
+    record::{DispatchRule, InboundTrunk, MediaConfig, Options, OutboundTrunk},
 };
-use trunkline_types::{DispatchId, ParticipantSid, RuleId, TrackSid, TrunkId};
+use trunkline_types::{CallId, DispatchId, ParticipantSid, RuleId, TrackSid, TrunkId};
 
 /// An API request whose caller waits for the [`Reply`]. Numbers are drawn by the shell.
 pub type RequestId = u64;
@@ -103,6 +104,22 @@ pub enum Command {
     /// A client opens a signalling connection of this number: `/rtc` or `/rtc/v1`. Answered by
     /// [`Reply::Done`] before anything is sent over it, or by an error: then there is none.
     Connect(ConnectionId, Box<Connect>),
+    /// `CreateSIPParticipant`: answered by [`Reply::SipParticipant`].
+    CreateSipParticipant(Box<DialRequest>),
+    /// `TransferSIPParticipant`: answered by [`Reply::Transfer`] when it is decided.
+    TransferSipParticipant(Box<TransferRequest>),
+    /// `MoveParticipant`, of telephones and of clients.
+    MoveParticipant {
+        room: String,
+        identity: String,
+        destination: String,
+    },
+    /// `trunkline.Calls/Hold` and `Resume`: re-INVITE the telephone of this participant.
+    Hold {
+        room: String,
+        identity: String,
+        hold: bool,
+    },
     /// Which trunk and rule a call would take, and why not the others.
     Explain(CallFacts),
     /// `CreateDispatch`: an agent shall come into the room.
@@ -126,6 +143,97 @@ pub enum Command {
     LiveCalls,
     /// The numbers behind `/metrics`.
     Gauges,
+}
+
+/// LiveKit's `CreateSIPParticipantRequest`, checked as far as it can be without trunks.
+#[derive(Clone, Debug)]
+pub struct DialRequest {
+    /// Whom to call, through which trunk, from which number.
+    pub dial: Dial,
+    /// The room.
+    pub room_name: String,
+    /// The identity; empty for `sip_<number called>`.
+    pub identity: String,
+    /// The name.
+    pub name: String,
+    /// The metadata.
+    pub metadata: String,
+    /// Attributes beside those of the call.
+    pub attributes: BTreeMap<String, String>,
+    /// Digits to send once the call is answered; `w` is a pause of half a second.
+    pub dtmf: String,
+    /// The room hears a ringing tone until the far end is heard.
+    pub play_dialtone: bool,
+    /// No number in attributes, records and the name.
+    pub hide_phone_number: bool,
+    /// How long to ring; `None` for three minutes.
+    pub ringing_timeout: Option<Duration>,
+    /// How long the call may last; `None` for the configuration's.
+    pub max_call_duration: Option<Duration>,
+    /// Media, over the trunk's.
+    pub media: Option<MediaConfig>,
+    /// Answer when the call is answered and its digits are sent, or has failed.
+    pub wait_until_answered: bool,
+}
+
+/// LiveKit's `TransferSIPParticipantRequest`.
+#[derive(Clone, Debug)]
+pub struct TransferRequest {
+    /// The room.
+    pub room: String,
+    /// The participant.
+    pub identity: String,
+    /// The URI of Refer-To, byte for byte, without angle brackets.
+    pub target: String,
+    /// Headers of the REFER, over mapped attributes.
+    pub headers: BTreeMap<String, String>,
+    /// The caller hears a ringing tone until it is decided.
+    pub play_dialtone: bool,
+    /// How long it may take; `None` for 30 s.
+    pub timeout: Option<Duration>,
+}
+
+/// LiveKit's `SIPParticipantInfo`.
+#[derive(Clone, Debug)]
+#[expect(missing_docs, reason = "LiveKit's names")]
+pub struct SipParticipant {
+    pub participant: ParticipantSid,
+    pub identity: String,
+    pub room_name: String,
+    pub call: CallId,
+}
+
+/// LiveKit's `TransferSIPParticipantResponse`.
+#[derive(Clone, Debug)]
+pub struct TransferReply {
+    /// `STR_…`.
+    pub transfer: String,
+    /// How it went.
+    pub outcome: TransferOutcome,
+    /// What the far end said last, if it said anything.
+    pub sip_status: Option<SipStatus>,
+}
+
+/// LiveKit's `SIPTransferStatus` and `SIPTransferReason` in one.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+#[expect(missing_docs, reason = "LiveKit's names")]
+pub enum TransferOutcome {
+    Completed,
+    CallEnded,
+    Rejected,
+    RingingTimeout,
+    SubscriptionTerminated,
+    Canceled,
+}
+
+/// A SIP status with its text, as LiveKit's `SIPStatus`.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SipStatus {
+    /// 100 to 699.
+    pub code: u16,
+    /// The reason phrase, or a better text of the far end's.
+    pub text: String,
 }
 
 /// Figures of the running machine.
@@ -176,6 +284,8 @@ pub enum Reply {
     /// The payload of an RPC's response.
     Rpc(String),
     Explanation(Box<Explanation>),
+    SipParticipant(Box<SipParticipant>),
+    Transfer(Box<TransferReply>),
     Dispatch(Box<DispatchInfo>),
     Dispatches(Vec<DispatchInfo>),
     Workers(Vec<WorkerInfo>),
@@ -197,6 +307,11 @@ pub enum Code {
     FailedPrecondition,
     ResourceExhausted,
     Unimplemented,
+    Unauthenticated,
+    OutOfRange,
+    Aborted,
+    Canceled,
+    Unknown,
     Unavailable,
     Internal,
 }
@@ -209,4 +324,13 @@ pub struct ApiError {
     pub code: Code,
     /// The text.
     pub message: String,
+    /// What the far end of a call said, for `sip_status_code` and `sip_status` in the meta.
+    pub sip_status: Option<Box<SipStatus>>,
+}
+
+impl ApiError {
+    /// An error that no far end brought about.
+    pub fn new(code: Code, message: impl Into<String>) -> Self {
+        Self { code, message: message.into(), sip_status: None }
+    }
 }

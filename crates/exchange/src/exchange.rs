@@ -91,6 +91,7 @@ impl Exchange {
             Input::WorkerClosed(connection) => self.worker_closed(connection, now, outputs),
             Input::Media(fact) => self.media_fact(fact, now, outputs),
             Input::Stored(record, result) => self.stored(record, result, outputs),
+            Input::Resolved(..) => {}
             Input::Tick => self.tick(now, outputs),
             Input::Drain(deadline) => self.drain = Drain::Until(deadline),
         }
@@ -157,6 +158,8 @@ impl Exchange {
             | MediaFact::Silent { leg }
             | MediaFact::Dtmf { leg, .. }
             | MediaFact::Drained { leg }
+            | MediaFact::Played { leg, .. }
+            | MediaFact::DtmfSent { leg }
             | MediaFact::Latency { leg, .. }
             | MediaFact::Closed { leg, .. } => leg.call.clone(),
             MediaFact::Timings { thread, .. } => {

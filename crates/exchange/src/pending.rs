@@ -76,7 +76,7 @@ impl Exchange {
                 let Answer { request, reply, undo } = *answer;
                 let reply = result.map(|()| reply).map_err(|why| {
                     self.undo(undo);
-                    ApiError { code: Code::Unavailable, message: format!("the record could not be written: {why}") }
+                    ApiError::new(Code::Unavailable, format!("the record could not be written: {why}"))
                 });
                 outputs.push(Output::Reply(request, reply));
             }

@@ -10,7 +10,10 @@ use trunkline_room::{
     worker::{self, Job},
 };
 use trunkline_routing::record::{DispatchRule, InboundTrunk, Options, OutboundTrunk};
-use trunkline_sip::flow::{Flow, Received, Transmit};
+use trunkline_sip::{
+    flow::{Flow, Received, Transmit},
+    locate,
+};
 use trunkline_types::{CallId, RuleId, Time, TrunkId};
 
 /// A write that the exchange waits for; numbered by the exchange.
@@ -18,6 +21,9 @@ pub type RecordId = u64;
 
 /// A signalling connection, or the socket of an agents' worker; each kind is numbered by its shell.
 pub type ConnectionId = u64;
+
+/// A question to the DNS; numbered by the exchange.
+pub type QueryId = u64;
 
 /// What happened outside.
 #[derive(Debug)]
@@ -40,6 +46,8 @@ pub enum Input {
     Media(MediaFact),
     /// A write is durable, or failed with this text.
     Stored(RecordId, Result<(), String>),
+    /// What the DNS says, or why it says nothing.
+    Resolved(QueryId, Result<locate::Records, String>),
     /// The time of [`Exchange::poll_timeout`](crate::Exchange::poll_timeout) has come.
     Tick,
     /// Stop taking calls; end what still runs at the given time.
@@ -51,6 +59,8 @@ pub enum Input {
 pub enum Output {
     /// Put a message on the wire.
     Send(Transmit),
+    /// Ask the DNS and answer with [`Input::Resolved`].
+    Resolve(QueryId, locate::Query),
     /// Tell the media threads.
     Media(MediaPlan),
     /// Tell a client something.

@@ -116,19 +116,19 @@ impl Exchange {
             }
             Event::Acked { dialog, message } => self.dialog_event(&dialog, CallEvent::Acked { sdp: message.sdp() }),
             Event::NeverAcked { dialog } => self.dialog_event(&dialog, CallEvent::NeverAcked),
-            Event::Response { client, message, .. } => {
-                // A provisional answer decides nothing.
-                if let Some(status) = message.status().filter(|s| *s >= 200)
+            Event::Response { client, message } => {
+                if let Some(status) = message.status()
                     && let Some(call) = self.calls.by_client.remove(&client)
                 {
                     self.events.push_back((call, CallEvent::ByeAnswered { status }));
                 }
             }
-            Event::Failed { client, why, .. } => {
+            Event::Failed { client, why } => {
                 if let Some(call) = self.calls.by_client.remove(&client) {
                     self.events.push_back((call, CallEvent::ByeFailed { why }));
                 }
             }
+            Event::Progress { .. } | Event::Answered { .. } | Event::Refused { .. } => {}
         }
     }
 

@@ -15,6 +15,7 @@
 mod address;
 mod conflict;
 mod decide;
+pub mod dial;
 mod directory;
 mod dispatch;
 mod explain;

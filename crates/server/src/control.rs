@@ -31,7 +31,7 @@ pub(crate) struct Control {
 type Boxed<T> = Pin<Box<dyn Future<Output = T> + Send>>;
 
 fn unavailable(message: &str) -> ApiError {
-    ApiError { code: Code::Unavailable, message: message.into() }
+    ApiError::new(Code::Unavailable, message)
 }
 
 impl Control {

@@ -45,6 +45,7 @@ impl Outputs {
     pub(crate) fn carry_out(&mut self, output: Output) {
         match output {
             Output::Send(transmit) => self.transport.send(transmit),
+            Output::Resolve(..) => {}
             Output::Media(plan) => self.media.submit(plan),
             Output::Reply(request, reply) => {
                 let waiter = self.waiting.lock().ok().and_then(|mut waiting| waiting.remove(&request));

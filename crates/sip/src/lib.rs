@@ -13,6 +13,7 @@
 mod address;
 mod digest;
 pub mod flow;
+pub mod locate;
 mod message;
 mod multipart;
 mod number;
@@ -27,7 +28,9 @@ pub use address::{Address, Uri};
 pub use digest::{Challenger, Verdict};
 pub use message::Message;
 pub use salvage::Malformed;
-pub use stack::{Action, ClientId, DialogId, Event, InviteId, RequestId, Stack, StackConfig, StackCounts};
+pub use stack::{
+    Action, ClientId, Credentials, DialogId, Event, InviteId, Outgoing, RequestId, Stack, StackConfig, StackCounts,
+};
 pub use stream::{Framed, StreamReader};
 
 /// Header names and values, in order.

@@ -69,6 +69,22 @@ pub enum EndReason {
     NoAck,
     /// The offer could not be answered.
     NoCommonCodec,
+    /// The far end of a call of ours declined it: 486, 600, 603 and their kin.
+    Rejected,
+    /// The far end of a call of ours is not there: 404, 408, 480 and their kin.
+    Unavailable,
+    /// Nobody answered a call of ours within its `ringing_timeout`.
+    NoAnswer,
+    /// The trunk of a call of ours failed: 5xx, no answer at all, no way to it, no valid credentials.
+    TrunkFailure,
+    /// The far end took our REFER, and has gone where it pointed.
+    Transferred,
+    /// The far end of this leg was replaced by another call (RFC 3891).
+    Replaced,
+    /// The caller entered a wrong pin, or none in time.
+    WrongPin,
+    /// The session was not refreshed (RFC 4028).
+    SessionExpired,
     /// No media port or store could be had.
     Resource,
     /// The server is draining or stopping.
@@ -94,10 +110,12 @@ impl EndReason {
             Self::RoomDeleted => D::RoomDeleted,
             Self::RoomClosed => D::RoomClosed,
             Self::ParticipantRemoved => D::ParticipantRemoved,
-            Self::RingingTimeout | Self::NoAgent => D::UserUnavailable,
+            Self::Transferred | Self::Replaced | Self::WrongPin | Self::SessionExpired => D::ClientInitiated,
+            Self::Rejected => D::UserRejected,
+            Self::RingingTimeout | Self::NoAgent | Self::Unavailable | Self::NoAnswer => D::UserUnavailable,
             Self::AgentLeft => D::AgentError,
             Self::NoCommonCodec => D::MediaFailure,
-            Self::Resource | Self::Internal => D::SipTrunkFailure,
+            Self::TrunkFailure | Self::Resource | Self::Internal => D::SipTrunkFailure,
             Self::Shutdown | Self::ServerCrash => D::ServerShutdown,
         }
     }
@@ -105,7 +123,13 @@ impl EndReason {
     /// Which side brought it about.
     pub const fn ended_by(self) -> EndedBy {
         match self {
-            Self::RemoteBye | Self::Cancelled => EndedBy::FarEnd,
+            Self::RemoteBye
+            | Self::Cancelled
+            | Self::Rejected
+            | Self::Unavailable
+            | Self::Transferred
+            | Self::Replaced
+            | Self::WrongPin => EndedBy::FarEnd,
             Self::RoomDeleted | Self::RoomClosed | Self::ParticipantRemoved | Self::EndCall => EndedBy::Room,
             _ => EndedBy::Server,
         }
@@ -127,6 +151,14 @@ impl EndReason {
             Self::MediaTimeout => "media_timeout",
             Self::NoAck => "no_ack",
             Self::NoCommonCodec => "no_common_codec",
+            Self::Rejected => "rejected",
+            Self::Unavailable => "unavailable",
+            Self::NoAnswer => "no_answer",
+            Self::TrunkFailure => "trunk_failure",
+            Self::Transferred => "transferred",
+            Self::Replaced => "replaced",
+            Self::WrongPin => "wrong_pin",
+            Self::SessionExpired => "session_expired",
             Self::Resource => "resource",
             Self::Shutdown => "shutdown",
             Self::ServerCrash => "server_crash",

@@ -216,9 +216,7 @@ async fn dispatches_are_created_listed_and_deleted() {
     };
     let (router, fake) = Fake::new(move |command| match command {
         Command::CreateDispatch { .. } => Ok(Reply::Dispatch(Box::new(info()))),
-        Command::DeleteDispatch { .. } => {
-            Err(ApiError { code: Code::NotFound, message: "dispatch \"AD_b\" does not exist".into() })
-        }
+        Command::DeleteDispatch { .. } => Err(ApiError::new(Code::NotFound, "dispatch \"AD_b\" does not exist")),
         Command::ListDispatches { .. } => Ok(Reply::Dispatches(vec![info()])),
         Command::ListWorkers => Ok(Reply::Workers(vec![WorkerInfo { agent_name: "a".into(), ..Default::default() }])),
         other => panic!("not expected: {other:?}"),

@@ -43,7 +43,7 @@ pub fn welcoming() -> Fake {
 
 /// An exchange that refuses every client.
 pub fn refusing(code: Code, message: &'static str) -> Fake {
-    Fake::new(move |_| Err(ApiError { code, message: message.into() }))
+    Fake::new(move |_| Err(ApiError::new(code, message)))
 }
 
 impl Server {

@@ -211,7 +211,7 @@ impl Exchange {
         now: Time,
         outputs: &mut Vec<Output>,
     ) -> Result<Reply, ApiError> {
-        let invalid = |message: &str| ApiError { code: Code::InvalidArgument, message: message.into() };
+        let invalid = |message: &str| ApiError::new(Code::InvalidArgument, message);
         if agent.deployment.contains('_') || agent.deployment.len() > DEPLOYMENT_BYTES {
             return Err(invalid("deployment has at most 64 bytes and no underscore"));
         }
@@ -227,7 +227,7 @@ impl Exchange {
         };
         if self.agents.of_room(&info.sid).len() >= MAX_DISPATCHES {
             let message = format!("the room has {MAX_DISPATCHES} dispatches; delete one");
-            return Err(ApiError { code: Code::ResourceExhausted, message });
+            return Err(ApiError::new(Code::ResourceExhausted, message));
         }
         if self.start_builtin(&info, &agent.agent_name, &agent.metadata, now, outputs) {
             let id = DispatchId::random(&mut self.random);
@@ -328,5 +328,5 @@ impl Exchange {
 }
 
 fn no_dispatch(id: &DispatchId) -> ApiError {
-    ApiError { code: Code::NotFound, message: format!("dispatch {:?} does not exist", id.as_str()) }
+    ApiError::new(Code::NotFound, format!("dispatch {:?} does not exist", id.as_str()))
 }

@@ -22,8 +22,8 @@ impl Exchange {
         let participant = self.rooms.participant(room, identity)?;
         let held = participant.tracks.iter().find(|t| t.sid == *track).ok_or(Error::NoSuchTrack)?;
         if held.muted && !muted {
-            let message = "remote unmute not enabled".into();
-            return Err(ApiError { code: Code::FailedPrecondition, message });
+            let message = "remote unmute not enabled";
+            return Err(ApiError::new(Code::FailedPrecondition, message));
         }
         let mut events = Vec::new();
         let track = self.rooms.mute(room, identity, track, muted, &mut events)?;
@@ -47,8 +47,8 @@ impl Exchange {
     ) -> Result<Reply, ApiError> {
         let participant = self.rooms.participant(room, identity)?;
         if self.peers.get(&participant.sid).is_none() {
-            let message = "the participant is no client: it hears everybody".into();
-            return Err(ApiError { code: Code::FailedPrecondition, message });
+            let message = "the participant is no client: it hears everybody";
+            return Err(ApiError::new(Code::FailedPrecondition, message));
         }
         self.choose(&participant.sid, tracks, subscribe, now, outputs);
         Ok(Reply::Done)

@@ -224,7 +224,7 @@ impl Exchange {
         outputs: &mut Vec<Output>,
     ) -> Result<Reply, ApiError> {
         let room = self.rooms.sid(room).ok_or(trunkline_room::Error::NoSuchRoom)?;
-        let invalid = |message: &str| ApiError { code: Code::InvalidArgument, message: message.into() };
+        let invalid = |message: &str| ApiError::new(Code::InvalidArgument, message);
         if packet.len() > MAX_BYTES {
             return Err(invalid("the data is too long"));
         }

@@ -24,8 +24,8 @@ impl Exchange {
         outputs: &mut Vec<Output>,
     ) {
         if self.drain == Drain::Done {
-            let message = "the server is stopping".into();
-            return outputs.push(Output::Reply(request, Err(ApiError { code: Code::Unavailable, message })));
+            let message = "the server is stopping";
+            return outputs.push(Output::Reply(request, Err(ApiError::new(Code::Unavailable, message))));
         }
         if let Some(sid) = connect.resume.clone() {
             outputs.push(Output::Reply(request, Ok(Reply::Done)));

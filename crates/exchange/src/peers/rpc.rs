@@ -75,7 +75,7 @@ impl Exchange {
         now: Time,
         outputs: &mut Vec<Output>,
     ) -> Result<(), ApiError> {
-        let error = |code, message: &str| Err(ApiError { code, message: message.into() });
+        let error = |code, message: &str| Err(ApiError::new(code, message));
         if rpc.method.is_empty() {
             return error(Code::InvalidArgument, "the method is empty");
         }
@@ -87,7 +87,7 @@ impl Exchange {
             let answer = self.asked(&participant.sid, &rpc.method, &rpc.payload, true, None);
             let reply = answer.map(Reply::Rpc).map_err(|(code, text)| {
                 let message = format!("RPC error {code}: {text}");
-                ApiError { code: Code::FailedPrecondition, message }
+                ApiError::new(Code::FailedPrecondition, message)
             });
             outputs.push(Output::Reply(request, reply));
             return Ok(());
@@ -128,7 +128,7 @@ impl Exchange {
             Ok(payload) => Ok(Reply::Rpc(payload.clone())),
             Err((code, text)) => {
                 let message = format!("RPC error {code}: {text}");
-                Err(ApiError { code: Code::FailedPrecondition, message })
+                Err(ApiError::new(Code::FailedPrecondition, message))
             }
         };
         outputs.push(Output::Reply(pending.request, reply));
@@ -141,8 +141,8 @@ impl Exchange {
         let ids: Vec<_> =
             rpcs.pending.iter().filter(|(_, p)| p.participant == *participant).map(|(id, _)| id.clone()).collect();
         for pending in ids.iter().filter_map(|id| rpcs.take(id)) {
-            let message = "the participant left before it answered".into();
-            outputs.push(Output::Reply(pending.request, Err(ApiError { code: Code::Unavailable, message })));
+            let message = "the participant left before it answered";
+            outputs.push(Output::Reply(pending.request, Err(ApiError::new(Code::Unavailable, message))));
         }
     }
 
@@ -158,8 +158,8 @@ impl Exchange {
         {
             rpcs.timers.pop_first();
             if let Some(pending) = rpcs.pending.remove(&id) {
-                let message = "the participant did not answer in time".into();
-                let error = ApiError { code: Code::DeadlineExceeded, message };
+                let message = "the participant did not answer in time";
+                let error = ApiError::new(Code::DeadlineExceeded, message);
                 outputs.push(Output::Reply(pending.request, Err(error)));
             }
         }

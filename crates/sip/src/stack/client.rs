@@ -17,7 +17,6 @@ use trunkline_types::Time;
 #[derive(Debug)]
 pub(crate) struct Client {
     key: String,
-    dialog: DialogId,
     pub(crate) flow: Flow,
     bytes: Bytes,
     interval: Duration,
@@ -66,7 +65,7 @@ impl Stack {
         let key = format!("{branch}|{method}");
         self.by_branch.insert(key.clone(), id);
         out.push(Action::Send(Transmit { flow, bytes: bytes.clone() }));
-        let client = Client { key, dialog: dialog.clone(), flow, bytes, interval: T1, answered: false };
+        let client = Client { key, flow, bytes, interval: T1, answered: false };
         self.clients.insert(id, client);
         if !flow.protocol.is_reliable() {
             self.timers.set(Timer::ClientRepeat(id), now + T1);
@@ -83,7 +82,6 @@ impl Stack {
     pub(crate) fn response_received(&mut self, message: &Message, now: Time, out: &mut Vec<Action>) {
         let Some(id) = self.by_branch.get(&client_key(message)).copied() else { return };
         let Some(held) = self.clients.get_mut(&id).filter(|c| !c.answered) else { return };
-        let dialog = held.dialog.clone();
         if message.status().is_some_and(|s| s >= 200) {
             held.answered = true;
             self.timers.clear(Timer::ClientRepeat(id));
@@ -93,7 +91,9 @@ impl Stack {
             // Timer E in Proceeding: T2.
             held.interval = T2;
         }
-        out.push(Action::Event(Event::Response { client: ClientId(id), dialog, message: message.clone() }));
+        if held.answered {
+            out.push(Action::Event(Event::Response { client: ClientId(id), message: message.clone() }));
+        }
     }
 
     pub(crate) fn repeat_request(&mut self, id: u64, now: Time, out: &mut Vec<Action>) {
@@ -118,7 +118,7 @@ impl Stack {
         self.timers.clear(Timer::ClientRepeat(id));
         self.timers.clear(Timer::ClientEnd(id));
         if !held.answered {
-            out.push(Action::Event(Event::Failed { client: ClientId(id), dialog: held.dialog, why }));
+            out.push(Action::Event(Event::Failed { client: ClientId(id), why }));
         }
     }
 }

@@ -75,10 +75,16 @@ pub enum Event {
     Acked { dialog: DialogId, message: Message },
     /// 64·T1 passed without one.
     NeverAcked { dialog: DialogId },
-    /// An answer to a request of ours.
-    Response { client: ClientId, dialog: DialogId, message: Message },
-    /// A request of ours was never answered.
-    Failed { client: ClientId, dialog: DialogId, why: &'static str },
+    /// A provisional answer above 100 to an INVITE of ours; with a tag it makes an early dialog.
+    Progress { client: ClientId, dialog: Option<DialogId>, message: Message },
+    /// The first 2xx to an INVITE of ours, outside or inside a dialog: [`Stack::acknowledge`] is due.
+    Answered { client: ClientId, dialog: DialogId, message: Message, flow: Flow },
+    /// A final answer of 300 or above to an INVITE of ours; it is acknowledged.
+    Refused { client: ClientId, message: Message },
+    /// A final answer to any other request of ours.
+    Response { client: ClientId, message: Message },
+    /// A request of ours was never answered, or could not be sent.
+    Failed { client: ClientId, why: &'static str },
 }
 
 /// What the stack holds, for tests.
