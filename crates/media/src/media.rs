@@ -180,6 +180,9 @@ impl Media {
             MediaPlan::Negotiated { leg, .. }
             | MediaPlan::Start { leg, .. }
             | MediaPlan::Drain { leg, .. }
+            | MediaPlan::Play { leg, .. }
+            | MediaPlan::RingToRoom { leg, .. }
+            | MediaPlan::Move { leg, .. }
             | MediaPlan::SendDtmf { leg, .. } => places.legs.get(leg).copied().unwrap_or(0),
         };
         drop(places);

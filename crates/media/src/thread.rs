@@ -283,6 +283,7 @@ impl Thread {
                     leg.press(&digits);
                 }
             }
+            MediaPlan::Play { .. } | MediaPlan::RingToRoom { .. } | MediaPlan::Move { .. } => {}
             MediaPlan::Close { leg } => self.close(&leg),
             MediaPlan::StartBuiltin { participant, room, builtin } => {
                 let held = self.room(&room, now);

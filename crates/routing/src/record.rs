@@ -272,4 +272,67 @@ pub struct Options {
     pub agent_left_grace_ms: Option<u32>,
     /// Who may end a call and read its headers by RPC; `agents` by default.
     pub call_control: Option<CallControl>,
+    /// The SIP URI that every request of an outbound trunk goes to first.
+    pub outbound_proxy: Option<String>,
+    /// A preloaded route set: values of Route, after the proxy.
+    pub routes: Option<Vec<String>>,
+    /// What numbers called have to begin with; `None` for any.
+    pub allowed_destinations: Option<Vec<String>>,
+    /// Calls a second that may be begun; `None` for any number.
+    pub calls_per_second: Option<u32>,
+    /// Calls at a time; `None` for any number.
+    pub max_calls: Option<u32>,
+    /// The trunk registers (RFC 3261 §10).
+    pub register: Option<bool>,
+    /// For how long, seconds; 300 by default.
+    pub register_expires: Option<u32>,
+    /// How many redirections (3xx) of one call are followed; none by default.
+    pub follow_redirects: Option<u8>,
+    /// How long a target may be silent before the next one is tried, milliseconds; 2,000 by default.
+    pub next_target_after_ms: Option<u32>,
+    /// OPTIONS to the trunk's targets so often, seconds; 0, the default, for only those that failed.
+    pub probe_interval: Option<u32>,
+    /// What to do for a transfer, one after the other; `["refer"]` by default.
+    pub transfer: Option<Vec<TransferStep>>,
+    /// Take a REFER of the far end; refused by default.
+    pub incoming_refer: Option<bool>,
+    /// `Session-Expires` to ask for, seconds (RFC 4028); 0 for none; 1,800 by default.
+    pub session_expires: Option<u32>,
+    /// How digits are sent; `rfc4733` by default.
+    pub dtmf: Option<DtmfMethod>,
+    /// Play music to who is on hold; on by default.
+    pub hold_music: Option<bool>,
+    /// Keep the way to the trunk open with CRLF so often, seconds; 0, the default, for not at all.
+    pub keepalive_interval: Option<u32>,
+    /// How long a caller may think about the next digit of a pin, milliseconds; 10,000 by default.
+    pub pin_timeout_ms: Option<u32>,
+    /// How often a caller may enter a pin; 3 by default.
+    pub pin_tries: Option<u8>,
+    /// The name of the certificate (`tls.client_certs`) that is shown to the trunk.
+    pub client_certificate: Option<String>,
+}
+
+/// A way to move a caller on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum TransferStep {
+    /// REFER (RFC 3515).
+    Refer,
+    /// We call the target, and it joins the room.
+    Bridge,
+    /// BYE with the mapped headers: the far end routes on.
+    ByeHeaders,
+    /// The call goes on with the agent, who is told.
+    Agent,
+}
+
+/// How digits reach the far end.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum DtmfMethod {
+    /// In RTP.
+    #[default]
+    Rfc4733,
+    /// By INFO (`application/dtmf-relay`).
+    Info,
 }
