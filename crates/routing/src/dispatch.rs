@@ -112,26 +112,18 @@ impl Directory {
         let of_rule = self.rule_options(&rule.id);
         let of_trunk = trunk.map(|t| self.trunk_options(&t.id)).unwrap_or_default();
         let settings = &self.settings;
-        Options {
-            answer_policy: of_rule.answer_policy.or(of_trunk.answer_policy).or(Some(settings.default_answer_policy)),
-            headers_on_200_to_bye: of_rule
-                .headers_on_200_to_bye
-                .or(of_trunk.headers_on_200_to_bye)
-                .or(Some(settings.headers_on_200_to_bye)),
-            no_answer_status: of_rule
-                .no_answer_status
-                .or(of_trunk.no_answer_status)
-                // LiveKit's own field, where our option does not say otherwise.
-                .or(trunk.map(|t| t.ringing_timeout_status).filter(|status| *status != 0))
+        let by_default = Options {
+            answer_policy: Some(settings.default_answer_policy),
+            headers_on_200_to_bye: Some(settings.headers_on_200_to_bye),
+            // LiveKit's own field, where our option does not say otherwise.
+            no_answer_status: trunk
+                .map(|t| t.ringing_timeout_status)
+                .filter(|status| *status != 0)
                 .or(Some(settings.no_answer_status)),
-            drain_ms: of_rule.drain_ms.or(of_trunk.drain_ms).or(Some(settings.drain_ms)),
-            // Without one, the room's default holds.
-            audio_codec: of_rule.audio_codec.or(of_trunk.audio_codec),
-            agent_timeout_ms: of_rule.agent_timeout_ms.or(of_trunk.agent_timeout_ms),
-            agent_left: of_rule.agent_left.or(of_trunk.agent_left),
-            agent_left_grace_ms: of_rule.agent_left_grace_ms.or(of_trunk.agent_left_grace_ms),
-            call_control: of_rule.call_control.or(of_trunk.call_control),
-        }
+            drain_ms: Some(settings.drain_ms),
+            ..Options::default()
+        };
+        of_rule.or(of_trunk).or(by_default)
     }
 
     /// A name that is the same for the same caller and says nothing about the number.

@@ -312,6 +312,43 @@ pub struct Options {
     pub client_certificate: Option<String>,
 }
 
+impl Options {
+    /// What these leave open, as `lower` has it.
+    #[must_use]
+    pub fn or(self, lower: Self) -> Self {
+        Self {
+            answer_policy: self.answer_policy.or(lower.answer_policy),
+            headers_on_200_to_bye: self.headers_on_200_to_bye.or(lower.headers_on_200_to_bye),
+            no_answer_status: self.no_answer_status.or(lower.no_answer_status),
+            drain_ms: self.drain_ms.or(lower.drain_ms),
+            audio_codec: self.audio_codec.or(lower.audio_codec),
+            agent_timeout_ms: self.agent_timeout_ms.or(lower.agent_timeout_ms),
+            agent_left: self.agent_left.or(lower.agent_left),
+            agent_left_grace_ms: self.agent_left_grace_ms.or(lower.agent_left_grace_ms),
+            call_control: self.call_control.or(lower.call_control),
+            outbound_proxy: self.outbound_proxy.or(lower.outbound_proxy),
+            routes: self.routes.or(lower.routes),
+            allowed_destinations: self.allowed_destinations.or(lower.allowed_destinations),
+            calls_per_second: self.calls_per_second.or(lower.calls_per_second),
+            max_calls: self.max_calls.or(lower.max_calls),
+            register: self.register.or(lower.register),
+            register_expires: self.register_expires.or(lower.register_expires),
+            follow_redirects: self.follow_redirects.or(lower.follow_redirects),
+            next_target_after_ms: self.next_target_after_ms.or(lower.next_target_after_ms),
+            probe_interval: self.probe_interval.or(lower.probe_interval),
+            transfer: self.transfer.or(lower.transfer),
+            incoming_refer: self.incoming_refer.or(lower.incoming_refer),
+            session_expires: self.session_expires.or(lower.session_expires),
+            dtmf: self.dtmf.or(lower.dtmf),
+            hold_music: self.hold_music.or(lower.hold_music),
+            keepalive_interval: self.keepalive_interval.or(lower.keepalive_interval),
+            pin_timeout_ms: self.pin_timeout_ms.or(lower.pin_timeout_ms),
+            pin_tries: self.pin_tries.or(lower.pin_tries),
+            client_certificate: self.client_certificate.or(lower.client_certificate),
+        }
+    }
+}
+
 /// A way to move a caller on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
