@@ -21,6 +21,9 @@ impl Exchange {
         }
         if let Some(call) = self.calls.by_sip_call_id.get(message.call_id()).cloned() {
             self.trace(&call, false, &received.flow, &received.raw, received.at, outputs);
+            if message.status().is_some() {
+                self.outbound.heard(&call, received.flow.remote.ip());
+            }
         }
         let is_new = message.is_request() && message.method() != "ACK" && !self.stack.knows(&received);
         if is_new && message.method() == "INVITE" && message.to().tag.is_none() {
@@ -74,6 +77,7 @@ impl Exchange {
     }
 
     fn sip_event(&mut self, event: Event, admitted: Option<Admitted>, now: Time, outputs: &mut Vec<Output>) {
+        let Some(event) = self.outbound_event(event, now, outputs) else { return };
         match event {
             Event::Invite { invite, message, flow } => match admitted {
                 Some(Admitted::Call { dispatch, explanation, raw }) => {
