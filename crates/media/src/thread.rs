@@ -283,7 +283,17 @@ impl Thread {
                     leg.press(&digits);
                 }
             }
-            MediaPlan::Play { .. } | MediaPlan::RingToRoom { .. } | MediaPlan::Move { .. } => {}
+            MediaPlan::Play { leg, sound } => {
+                if let Some(leg) = self.leg(&leg) {
+                    leg.play(sound);
+                }
+            }
+            MediaPlan::RingToRoom { leg, on } => {
+                if let Some(leg) = self.leg(&leg) {
+                    leg.ring_to_room(on, now);
+                }
+            }
+            MediaPlan::Move { .. } => {}
             MediaPlan::Close { leg } => self.close(&leg),
             MediaPlan::StartBuiltin { participant, room, builtin } => {
                 let held = self.room(&room, now);
