@@ -281,6 +281,15 @@ impl Leg {
         self.codec.is(self.room_codec)
     }
 
+    /// What its room has not taken of it, no other one shall hear.
+    pub(crate) fn unheard(&mut self) {
+        self.fresh.clear();
+        self.passed.clear();
+        self.voice.clear();
+        self.gap = 0;
+        self.mixed = false;
+    }
+
     /// What the room speaks over WebRTC from now on.
     pub(crate) fn room_codec(&mut self, codec: VoiceCodec) {
         if self.room_codec != codec {
