@@ -21,9 +21,6 @@ impl Exchange {
         }
         if let Some(call) = self.calls.by_sip_call_id.get(message.call_id()).cloned() {
             self.trace(&call, false, &received.flow, &received.raw, received.at, outputs);
-            if message.status().is_some() {
-                self.outbound.heard(&call, received.flow.remote.ip());
-            }
         }
         let is_new = message.is_request() && message.method() != "ACK" && !self.stack.knows(&received);
         if is_new && message.method() == "INVITE" && message.to().tag.is_none() {

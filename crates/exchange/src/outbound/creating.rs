@@ -71,9 +71,9 @@ impl Exchange {
 
     fn outbound_setup(&mut self, id: CallId, request: DialRequest, plan: &DialPlan) -> Setup {
         let (trunk, options, defaults) = (&plan.trunk, &plan.options, &self.config.routing);
-        let media = request.media.or_else(|| trunk.media.clone()).unwrap_or_default();
+        let media = plan.media(request.media.as_ref());
         let media = MediaConfig { encryption: media.encryption.or(Some(trunk.media_encryption)), ..media };
-        let host = trunkline_sip::Uri::parse(&plan.request_uri).host;
+        let host = trunkline_sip::Uri::parse(&plan.next_hop).host;
         let nowhere = IpAddr::V4(Ipv4Addr::UNSPECIFIED);
         let local = self.outbound.own.for_media(host.parse().ok()).unwrap_or(nowhere);
         let asked = |duration: Option<std::time::Duration>| duration.filter(|d| !d.is_zero());

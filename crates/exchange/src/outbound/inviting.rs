@@ -7,12 +7,13 @@ use trunkline_call::{
     Event as CallEvent,
     dial::{DialCommand, DialEvent, DialFailure, FarAnswer},
 };
+use trunkline_routing::record::Options;
 use trunkline_sip::{
     Address, ClientId, Event, HeaderList, Message, Uri,
     flow::Flow,
     Credentials, Outgoing,
 };
-use trunkline_types::{CallId, Time, is_reserved_header, limits};
+use trunkline_types::{CallId, Time, is_reserved_header, limits, normalize_number};
 
 /// How long a target may be silent while another one is left, milliseconds.
 const NEXT_TARGET_AFTER_MS: u32 = 2_000;
@@ -77,18 +78,21 @@ impl Exchange {
         };
         let flow = self.outbound.own.flow_to(target.protocol, target.address);
         leg.current = Some(target);
-        let (is_last, client) = (leg.targets.is_empty(), leg.client.clone());
+        let (is_last, client, begun) = (leg.targets.is_empty(), leg.client.clone(), leg.begun);
         let after = leg.plan.options.next_target_after_ms.unwrap_or(NEXT_TARGET_AFTER_MS).max(1);
         let Some(flow) = flow else { return self.dial_failed(id, DialFailure::Unreachable("no socket".into())) };
         let mut actions = Vec::new();
         match client {
             Some(client) => self.stack.retarget(&client, flow, now, &mut actions),
             None => {
+                // Every attempt has room for its answers to challenges.
+                let cseq = begun.saturating_mul(10).saturating_add(1);
                 let Some(outgoing) = self.outgoing(id, flow) else { return };
-                let client = self.stack.invite(outgoing, now, &mut actions);
+                let client = self.stack.invite_from(outgoing, cseq, now, &mut actions);
                 self.outbound.by_client.insert(client.clone(), id.clone());
                 if let Some(leg) = self.outbound.legs.get_mut(id) {
                     leg.client = Some(client);
+                    leg.begun = leg.begun.saturating_add(1);
                 }
             }
         }
@@ -100,7 +104,7 @@ impl Exchange {
         let leg = self.outbound.legs.get(id)?;
         let facts = self.calls.get(id)?.call.facts();
         let (plan, trunk) = (&leg.plan, &leg.plan.trunk);
-        let credentials = (!trunk.auth_username.is_empty() && !trunk.auth_password.is_empty()).then(|| Credentials {
+        let credentials = (plan.own_peer && !trunk.auth_username.is_empty() && !trunk.auth_password.is_empty()).then(|| Credentials {
             username: trunk.auth_username.clone(),
             password: trunk.auth_password.clone(),
             peers: leg.peers.clone(),
@@ -128,6 +132,10 @@ impl Exchange {
     /// What is due by time: the next target of a call, a probe, a registration.
     pub(crate) fn outbound_tick(&mut self, now: Time, outputs: &mut Vec<Output>) {
         for id in self.outbound.due(now) {
+            let client = self.outbound.legs.get(&id).and_then(|leg| leg.client.as_ref());
+            if client.is_some_and(|client| self.stack.is_proceeding(client)) {
+                continue;
+            }
             let silent = self.outbound.legs.get(&id).and_then(|leg| leg.current.clone());
             if let Some(target) = silent {
                 self.outbound.health.failed(&target, now + AVOIDED, now);
@@ -216,9 +224,15 @@ impl Exchange {
                 && matches!(answer.status, 301 | 302 | 305 | 380 | 300)
                 && leg.redirects < allowed
                 && let Some(uri) = redirection(message)
+                && may_be_called(&leg.plan.options, &uri.user)
             {
                 leg.redirects = leg.redirects.saturating_add(1);
-                leg.plan.request_uri = uri;
+                if leg.plan.routes.is_empty() {
+                    // Elsewhere the trunk's credentials do not go.
+                    leg.plan.own_peer &= uri.host.eq_ignore_ascii_case(&Uri::parse(&leg.plan.next_hop).host);
+                    leg.plan.next_hop.clone_from(&uri.text);
+                }
+                leg.plan.request_uri = uri.text;
                 leg.refusal = Some(answer);
                 return self.locate_far_end(id, now, outputs);
             }
@@ -270,10 +284,18 @@ pub(super) fn retry_after(value: &str) -> Option<Duration> {
     Some(Duration::from_secs(digits.parse::<u64>().ok()?.clamp(1, LONGEST_RETRY_AFTER)))
 }
 
+/// A redirection does not lead to where the trunk's own calls may not.
+fn may_be_called(options: &Options, user: &str) -> bool {
+    let number = normalize_number(user);
+    options.allowed_destinations.as_ref().is_none_or(|allowed| {
+        allowed.iter().any(|prefix| number.starts_with(&normalize_number(prefix)))
+    })
+}
+
 /// Where a 3xx points: the first Contact that is a SIP URI, with nothing in it that would break a
 /// request line.
-fn redirection(message: &Message) -> Option<String> {
+fn redirection(message: &Message) -> Option<Uri> {
     let uri: Uri = message.header_values("Contact").iter().map(|value| Address::parse(value).uri).next()?;
     let whole = uri.text.bytes().all(|b| b.is_ascii_graphic()) && uri.text.len() <= limits::URI_BYTES;
-    (matches!(uri.scheme.as_str(), "sip" | "sips") && !uri.host.is_empty() && whole).then_some(uri.text)
+    (matches!(uri.scheme.as_str(), "sip" | "sips") && !uri.host.is_empty() && whole).then_some(uri)
 }

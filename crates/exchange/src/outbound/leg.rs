@@ -57,6 +57,8 @@ pub(super) struct Leg {
     /// The addresses that may ask for our credentials.
     pub(super) peers: Vec<IpAddr>,
     pub(super) redirects: u8,
+    /// INVITEs begun so far: each has higher numbers than the one before.
+    pub(super) begun: u32,
     /// The last refusal after which another target was tried.
     pub(super) refusal: Option<Box<FarAnswer>>,
     pub(super) cancelled: bool,
@@ -75,6 +77,7 @@ impl Leg {
             client: None,
             peers: Vec::new(),
             redirects: 0,
+            begun: 0,
             refusal: None,
             cancelled: false,
             next_at: None,
@@ -128,14 +131,6 @@ impl Outbound {
         let before = self.queries.len();
         self.queries.retain(|_, (asker, _)| !matches!(asker, Asker::Call(call) if call == id));
         self.queries.len() < before
-    }
-
-    /// The far end has said something: no other target is tried for want of an answer.
-    pub(crate) fn heard(&mut self, id: &CallId, from: IpAddr) {
-        let current = self.legs.get(id).and_then(|leg| leg.current.as_ref());
-        if current.is_some_and(|target| target.address.ip().to_canonical() == from.to_canonical()) {
-            self.next_at(id, None);
-        }
     }
 
     pub(super) fn remove(&mut self, id: &CallId) -> Option<Box<Leg>> {

@@ -5,7 +5,7 @@ use crate::{Exchange, Output, port::QueryId};
 use std::net::{IpAddr, SocketAddr};
 use trunkline_call::dial::{DialEvent, DialFailure};
 use trunkline_sip::{
-    Address, Uri,
+    Uri,
     flow::Protocol,
     locate::{self, Query, Records, Target},
 };
@@ -15,12 +15,9 @@ use trunkline_types::Time;
 /// Targets of one call.
 const MAX_TARGETS: usize = 32;
 
-/// What to ask for the next hop: the first Route, or else the Request-URI.
-pub(super) fn query_of(request_uri: &str, routes: &[String], transport: i32) -> Query {
-    let uri = match routes.first() {
-        Some(route) => Address::parse(route).uri,
-        None => Uri::parse(request_uri),
-    };
+/// What to ask for a next hop; `transport` is the trunk's, for a URI that names none.
+pub(super) fn query_of(uri: &str, transport: i32) -> Query {
+    let uri = Uri::parse(uri);
     let of_trunk = match transport {
         1 => Some(Protocol::Udp),
         2 => Some(Protocol::Tcp),
@@ -44,7 +41,7 @@ impl Exchange {
     /// Asks where the call's far end is.
     pub(super) fn locate_far_end(&mut self, id: &CallId, now: Time, outputs: &mut Vec<Output>) {
         let Some(leg) = self.outbound.legs.get(id) else { return };
-        let query = query_of(&leg.plan.request_uri, &leg.plan.routes, leg.plan.trunk.transport);
+        let query = query_of(&leg.plan.next_hop, leg.plan.trunk.transport);
         if query.host.is_empty() {
             return self.dial_failed(id, DialFailure::Unresolved("there is no host in it".into()));
         }
@@ -116,18 +113,16 @@ mod tests {
 
     #[test]
     fn the_next_hop_decides() {
-        let host = |uri: &str, routes: &[&str], transport| {
-            let routes: Vec<_> = routes.iter().map(|r| (*r).to_owned()).collect();
-            let query = query_of(uri, &routes, transport);
+        let host = |uri: &str, transport| {
+            let query = query_of(uri, transport);
             (query.host, query.port, query.protocol, query.secure)
         };
         let name = || "example.com".to_owned();
-        assert_eq!(host("sip:1@example.com", &[], 0), (name(), None, None, false));
-        assert_eq!(host("sip:1@example.com:5070", &[], 2), (name(), Some(5070), Some(Protocol::Tcp), false));
-        assert_eq!(host("sip:1@example.com;transport=tcp", &[], 1).2, Some(Protocol::Tcp));
-        assert_eq!(host("sips:1@example.com", &[], 1), (name(), None, Some(Protocol::Tls), true));
-        assert_eq!(host("sip:1@elsewhere", &["<sip:example.com;lr>", "<sip:b;lr>"], 0).0, name());
-        let address = |text: &str| literal(&query_of(text, &[], 0)).map(|t| t.address.to_string());
+        assert_eq!(host("sip:1@example.com", 0), (name(), None, None, false));
+        assert_eq!(host("sip:1@example.com:5070", 2), (name(), Some(5070), Some(Protocol::Tcp), false));
+        assert_eq!(host("sip:1@example.com;transport=tcp", 1).2, Some(Protocol::Tcp));
+        assert_eq!(host("sips:1@example.com", 1), (name(), None, Some(Protocol::Tls), true));
+        let address = |text: &str| literal(&query_of(text, 0)).map(|t| t.address.to_string());
         assert_eq!(address("sip:1@[2001:db8::1]").as_deref(), Some("[2001:db8::1]:5060"));
         assert_eq!(address("sips:1@192.0.2.1").as_deref(), Some("192.0.2.1:5061"));
         assert_eq!(address("sip:1@example.com"), None);

@@ -1,4 +1,4 @@
-//! What came of a call out, as an API error (LiveKit's mapping of SIP statuses to Twirp codes).
+//! What came of a call out, as an API error.
 
 use crate::command::{ApiError, Code, SipStatus};
 use trunkline_call::dial::{DialFailure, DialOutcome};
@@ -8,32 +8,13 @@ use trunkline_types::EndReason;
 /// Characters of a far end's text that are passed on.
 const TEXT_CHARS: usize = 256;
 
-/// The Twirp code of a SIP status.
-pub(crate) const fn code_of_status(status: u16) -> Code {
-    match status {
-        301 | 302 | 404 | 410 | 481 | 604 => Code::NotFound,
-        401 | 402 | 403 | 433 | 470 | 603 | 607 | 608 => Code::PermissionDenied,
-        407 | 428 | 436..=438 | 494 => Code::Unauthenticated,
-        408 | 504 => Code::DeadlineExceeded,
-        409 | 412 | 482 | 483 => Code::FailedPrecondition,
-        416 => Code::OutOfRange,
-        440 | 480 | 486 | 600 => Code::ResourceExhausted,
-        487 | 491 => Code::Aborted,
-        505 | 513 => Code::InvalidArgument,
-        100..=299 => Code::Unknown,
-        500..=599 => Code::FailedPrecondition,
-        _ => Code::InvalidArgument,
-    }
-}
-
 /// The error of a call that was not answered.
 pub(crate) fn api_error(outcome: &DialOutcome) -> ApiError {
     if let Some((code, text)) = &outcome.status {
-        let status = SipStatus { code: *code, text: text.clone() };
-        let message = format!("sip status {code}: {text}");
+        let error = ApiError::from(SipStatus { code: *code, text: text.clone() });
         // What a far end says of our credentials is a fault of the trunk's settings.
-        let twirp = if matches!(code, 401 | 407) { Code::FailedPrecondition } else { code_of_status(*code) };
-        return ApiError { code: twirp, message, sip_status: Some(Box::new(status)) };
+        let twirp = if matches!(code, 401 | 407) { Code::FailedPrecondition } else { error.code };
+        return ApiError { code: twirp, ..error };
     }
     let code = match (&outcome.failure, outcome.reason) {
         (Some(DialFailure::Unresolved(_) | DialFailure::Loop), _) => Code::InvalidArgument,
@@ -94,33 +75,6 @@ const fn phrase(status: u16) -> &'static str {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn every_status_of_the_table_has_its_code() {
-        let table: [(Code, &[u16]); 10] = [
-            (
-                Code::InvalidArgument,
-                &[
-                    300, 305, 380, 399, 400, 405, 406, 411, 413, 414, 415, 417, 420, 421, 422, 423, 424, 425, 429, 430,
-                    439, 469, 484, 485, 488, 489, 493, 505, 513, 606, 699,
-                ],
-            ),
-            (Code::NotFound, &[301, 302, 404, 410, 481, 604]),
-            (Code::PermissionDenied, &[401, 402, 403, 433, 470, 603, 607, 608]),
-            (Code::Unauthenticated, &[407, 428, 436, 437, 438, 494]),
-            (Code::DeadlineExceeded, &[408, 504]),
-            (Code::FailedPrecondition, &[409, 412, 482, 483, 500, 501, 502, 503, 599]),
-            (Code::OutOfRange, &[416]),
-            (Code::ResourceExhausted, &[440, 480, 486, 600]),
-            (Code::Aborted, &[487, 491]),
-            (Code::Unknown, &[199]),
-        ];
-        for (code, statuses) in table {
-            for status in statuses {
-                assert_eq!(code_of_status(*status), code, "{status}");
-            }
-        }
-    }
 
     #[test]
     fn the_text_is_the_one_that_says_most() {

@@ -16,7 +16,7 @@ use trunkline_routing::{
     record::{Options, OutboundTrunk},
 };
 use trunkline_sip::{
-    ClientId, Event, Message,
+    Address, ClientId, Event, Message,
     flow::{Flow, Protocol},
     locate::Target,
     Credentials, Outgoing,
@@ -56,6 +56,8 @@ struct Registration {
     current: Option<Target>,
     is_registered: bool,
     failures: u32,
+    /// The same for all requests of the trunk (RFC 3261 §10.2.4).
+    call_id: String,
 }
 
 impl Registrations {
@@ -128,7 +130,7 @@ impl Exchange {
                 wanted.insert(trunk.id, (registers, options.register_expires.unwrap_or(EXPIRES), probe_every));
             }
         }
-        let registrations = &mut self.outbound.registrations;
+        let (registrations, random) = (&mut self.outbound.registrations, &mut self.random);
         registrations.stale = false;
         registrations.by_trunk.retain(|trunk, _| wanted.contains_key(trunk));
         for (trunk, (registers, expires, probe_every)) in wanted {
@@ -143,6 +145,7 @@ impl Exchange {
                 current: None,
                 is_registered: false,
                 failures: 0,
+                call_id: random.hex(32),
             });
             if registers != held.registers || expires != held.expires {
                 (held.registers, held.expires, held.is_registered) = (registers, expires, false);
@@ -176,7 +179,8 @@ impl Exchange {
         for trunk in due {
             let Some(stored) = self.directory.outbound(&trunk) else { continue };
             let routes = proxy(&self.directory.trunk_options(&trunk));
-            let query = query_of(&format!("sip:{}", stored.address), &routes, stored.transport);
+            let hop = routes.first().map_or_else(|| format!("sip:{}", stored.address), |route| Address::parse(route).uri.text);
+            let query = query_of(&hop, stored.transport);
             match literal(&query) {
                 Some(target) => self.registrar_located(&trunk, vec![target], now, outputs),
                 None => {
@@ -217,6 +221,7 @@ impl Exchange {
         let Some(stored) = self.directory.outbound(trunk).cloned() else { return };
         let routes = proxy(&self.directory.trunk_options(trunk));
         let Some(held) = self.outbound.registrations.by_trunk.get_mut(trunk) else { return };
+        let call_id = held.call_id.clone();
         let peers: Vec<IpAddr> = held.targets.iter().map(|t| t.address.ip().to_canonical()).collect();
         let Some(target) = held.targets.pop_front() else {
             return self.not_registered(trunk, "no target answered", None, now, outputs);
@@ -226,7 +231,7 @@ impl Exchange {
         let Some(flow) = self.outbound.own.flow_to(target.protocol, target.address) else {
             return self.not_registered(trunk, "no socket of ours leads there", None, now, outputs);
         };
-        let outgoing = self.register_request(&stored, routes, expires, flow, peers);
+        let outgoing = self.register_request(&stored, call_id, routes, expires, flow, peers);
         let mut actions = Vec::new();
         let client = self.stack.send_outside("REGISTER", outgoing, now, &mut actions);
         self.outbound.registrations.by_client.insert(client, trunk.clone());
@@ -236,6 +241,7 @@ impl Exchange {
     fn register_request(
         &mut self,
         trunk: &OutboundTrunk,
+        call_id: String,
         routes: Vec<String>,
         expires: u32,
         flow: Flow,
@@ -249,7 +255,7 @@ impl Exchange {
             peers,
         });
         Outgoing {
-            call_id: self.random.hex(32),
+            call_id,
             local_tag: self.random.hex(16),
             request_uri: format!("sip:{}", trunk.address),
             from: format!("<sip:{user}@{host}>"),
