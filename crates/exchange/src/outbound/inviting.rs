@@ -245,7 +245,8 @@ impl Exchange {
         let Some(leg) = self.outbound.legs.get_mut(id) else {
             return self.dial_failed(id, DialFailure::Silent);
         };
-        if let Some(target) = leg.current.take() {
+        // What follows our own CANCEL says nothing about the target.
+        if let Some(target) = leg.current.take().filter(|_| !leg.cancelled) {
             self.outbound.health.failed(&target, now + AVOIDED, now);
         }
         if !leg.cancelled && !leg.targets.is_empty() {
