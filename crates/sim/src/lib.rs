@@ -6,6 +6,7 @@ pub mod agents;
 pub mod bridge;
 pub mod caller;
 pub mod callers;
+pub mod duel;
 pub mod load;
 pub mod offline;
 pub mod participant;
