@@ -138,7 +138,7 @@ async def test_a_caller_is_heard_and_sent_back_with_his_context(house, agent):
 
 @pytest.mark.parametrize("example", ["five9_agent.py", "five9_agent.mjs"])
 async def test_the_examples_serve_a_caller(house, example):
-    async with Worker(house, "", program=EXAMPLES / example), Call(house) as call:
+    async with Worker(house, "", program=EXAMPLES / example) as worker, Call(house) as call:
         assert call.dialog.status == 200
         greeting = len("Hello, how may I direct your call?") * 0.03
 
@@ -155,6 +155,10 @@ async def test_the_examples_serve_a_caller(house, example):
         # Two sentences may be two utterances, and each lasts 0.4 s at least.
         heard = heard_seconds(call.phone.packets, GREETING_HERTZ)
         assert heard >= whole - 0.15, f"{heard} s of {whole} s"
+        # What it knew of the caller when it first saw him.
+        words = "\n".join(worker.words)
+        assert f"aller {'is ' if example.endswith('mjs') else ''}{call.number}, Twilio's call CA0123" in words, words
+        assert example.endswith("mjs") or "deepgram/nova-2-phonecall" in words
 
 
 async def test_a_worker_that_starts_after_the_caller_serves_him(house):
