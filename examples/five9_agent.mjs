@@ -56,6 +56,7 @@ class Receptionist extends voice.Agent {
 
 // What the scripted model answers.
 function receptionist(chat) {
+  console.log("told before:", chat.items.find((item) => item.type === "message" && item.role === "assistant")?.textContent);
   const heard = lastUserText(chat);
   if (heard.includes("bill")) return callTool("sendTo", { department: "billing", why: "asked about an invoice" });
   return "Do you need sales or billing?";
@@ -65,9 +66,6 @@ export default defineAgent({
   entry: async (ctx) => {
     await ctx.connect();
     const caller = await ctx.waitForParticipant();
-    if (caller.kind === ParticipantKind.SIP) {
-      console.log("caller", caller.attributes["sip.phoneNumber"], caller.attributes["sip.twilio.callSid"]);
-    }
     // A real agent has real models here, for instance:
     // new voice.AgentSession({ stt: "deepgram/nova-3", llm: "openai/gpt-4.1-mini", tts: "cartesia/sonic-3" })
     const session = new voice.AgentSession({
@@ -76,7 +74,15 @@ export default defineAgent({
       tts: new ToneTTS(),
       turnHandling: { turnDetection: "stt" },
     });
-    await session.start({ agent: new Receptionist(), room: ctx.room });
+    const agent = new Receptionist();
+    if (caller.kind === ParticipantKind.SIP) {
+      // The attributes are there at first sight; what they say is part of the conversation from its beginning.
+      const { "sip.phoneNumber": number, "sip.twilio.callSid": twilio } = caller.attributes;
+      const known = session.chatCtx.copy();
+      known.addMessage({ role: "assistant", content: `The caller is ${number}, Twilio's call ${twilio}.` });
+      await agent.updateChatCtx(known);
+    }
+    await session.start({ agent, room: ctx.room });
   },
 });
 

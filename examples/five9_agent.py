@@ -8,12 +8,15 @@ The trunk maps the attributes `five9.*` to the headers `X-RouteReason`, `X-Route
 """
 
 import json
+import logging
 import math
 
 from livekit import api, rtc
 from livekit.agents import Agent, AgentServer, AgentSession, JobContext, RunContext, cli, function_tool, get_job_context
 
 from scripted import ScriptedLLM, ScriptedSTT, ToneTTS, call_tool, last_user_text
+
+logger = logging.getLogger("five9-agent")
 
 # In development a small machine would call itself full at once; take this out in production.
 server = AgentServer(load_threshold=math.inf, num_idle_processes=1)
@@ -67,9 +70,16 @@ def receptionist(chat) -> object:
 async def entrypoint(ctx: JobContext):
     """One call."""
     await ctx.connect()
-    await ctx.wait_for_participant()
+    participant = await ctx.wait_for_participant()
+    stt = "deepgram/nova-3"
+    if participant.kind == rtc.ParticipantKind.PARTICIPANT_KIND_SIP:
+        # A telephone's voice has a model of its own; the attributes are there at first sight.
+        stt = "deepgram/nova-2-phonecall"
+        known = participant.attributes
+        logger.info("caller %s, Twilio's call %s", known["sip.phoneNumber"], known.get("sip.twilio.callSid"))
     # A real agent has real models here, for instance:
-    # AgentSession(stt="deepgram/nova-3", llm="openai/gpt-4.1-mini", tts="cartesia/sonic-3")
+    # AgentSession(stt=stt, llm="openai/gpt-4.1-mini", tts="cartesia/sonic-3")
+    logger.info("ears for this call: %s", stt)
     session = AgentSession(
         stt=ScriptedSTT(["I have a question about my bill"]),
         llm=ScriptedLLM(receptionist),

@@ -58,7 +58,10 @@ impl World {
                     self.dismissed.insert(connection);
                 }
                 Output::Reply(_, Ok(Reply::Dispatch(made))) => self.dispatches.push(made.id),
-                Output::Log(line) => assert!(!line.text.contains("a fault while"), "{}", line.text),
+                Output::Log(line) => {
+                    assert!(!line.text.starts_with("a fault while"), "{}", line.text);
+                    assert!(!line.text.contains(char::is_control), "more than a line: {:?}", line.text);
+                },
                 _ => {}
             }
         }

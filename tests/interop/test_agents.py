@@ -4,6 +4,7 @@ import asyncio
 import json
 import os
 import random
+import socket
 
 import aiohttp
 import pytest
@@ -138,7 +139,7 @@ async def test_a_caller_is_heard_and_sent_back_with_his_context(house, agent):
 
 @pytest.mark.parametrize("example", ["five9_agent.py", "five9_agent.mjs"])
 async def test_the_examples_serve_a_caller(house, example):
-    async with Worker(house, "", program=EXAMPLES / example), Call(house) as call:
+    async with Worker(house, "", program=EXAMPLES / example) as worker, Call(house) as call:
         assert call.dialog.status == 200
         greeting = len("Hello, how may I direct your call?") * 0.03
 
@@ -148,13 +149,18 @@ async def test_the_examples_serve_a_caller(house, example):
         await eventually(greeted, "the whole greeting")
         call.talk()
         bye = await call.dialog.wait_bye(30)
-        check_headers(bye, {"X-RouteType": "SKILL_TRANSFER", "X-RouteValue": "billing"})
+        routing = {"X-RouteReason": "asked about an invoice", "X-RouteType": "SKILL_TRANSFER", "X-RouteValue": "billing"}
+        check_headers(bye, routing)
         metadata = json.loads(bye.get("X-MetaData"))
         assert metadata == {"intent": "transfer", "department": "billing"}
         whole = greeting + len("I am connecting you with billing. Goodbye!") * 0.03
         # Two sentences may be two utterances, and each lasts 0.4 s at least.
         heard = heard_seconds(call.phone.packets, GREETING_HERTZ)
         assert heard >= whole - 0.15, f"{heard} s of {whole} s"
+        # What it knew of the caller when it first saw him.
+        words = "\n".join(worker.words)
+        assert f"aller {'is ' if example.endswith('mjs') else ''}{call.number}, Twilio's call CA0123" in words, words
+        assert example.endswith("mjs") or "deepgram/nova-2-phonecall" in words
 
 
 async def test_a_worker_that_starts_after_the_caller_serves_him(house):
@@ -326,21 +332,21 @@ async def test_bad_workers_hurt_nobody(house):
         closed = []
         garbage = b"\xff" * 40
         for frames in ([garbage], [register] * 1_000, [b"\x1a\x00"], [register, garbage], [bytes(2_000_000)]):
-            async with session.ws_connect(url, max_msg_size=0) as socket:
+            async with session.ws_connect(url, max_msg_size=0) as line:
                 try:
                     for frame in frames:
-                        await socket.send_bytes(frame)
+                        await line.send_bytes(frame)
                 except (ConnectionError, aiohttp.ClientError):
                     pass
-                while (message := await socket.receive(10)).type is aiohttp.WSMsgType.BINARY:
+                while (message := await line.receive(10)).type is aiohttp.WSMsgType.BINARY:
                     pass
                 closed.append(message.type)
         assert not set(closed) - {aiohttp.WSMsgType.CLOSE, aiohttp.WSMsgType.CLOSED, aiohttp.WSMsgType.ERROR}
         # One that never answers, and one that answers what it was not asked.
         async with session.ws_connect(url) as mute, session.ws_connect(url) as loud:
-            for socket in (mute, loud):
-                await socket.send_bytes(register)
-                await socket.receive_bytes()
+            for line in (mute, loud):
+                await line.send_bytes(register)
+                await line.receive_bytes()
             await loud.send_bytes(bytes([0x12, 0x08, 0x0A, 0x04]) + b"AJ_x" + bytes([0x10, 0x01]))
             async with Call(house) as call:
                 await call.greeted()
@@ -351,6 +357,45 @@ async def test_bad_workers_hurt_nobody(house):
         with pytest.raises(aiohttp.WSServerHandshakeError) as refused:
             await session.ws_connect(url, headers={"Authorization": f"Bearer {wrong}"})
         assert refused.value.status == 401
+
+
+async def test_a_worker_that_does_not_read_is_let_go(house):
+    bearer = api.AccessToken(KEY, SECRET).with_grants(api.VideoGrants(agent=True)).to_jwt()
+    address = house.url.removeprefix("http://")
+    with socket.create_connection(address.rsplit(":", 1)) as worker:
+        worker.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4_096)
+        worker.sendall(
+            f"GET /agent HTTP/1.1\r\nHost: {address}\r\nAuthorization: Bearer {bearer}\r\nConnection: Upgrade\r\n"
+            "Upgrade: websocket\r\nSec-WebSocket-Version: 13\r\nSec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAAAA==\r\n\r\n".encode()
+        )
+        # Masked with zeros: what is meant is what is sent.
+        register, ping = b"\x82\x82\0\0\0\0\x0a\x00", b"\x82\x84\0\0\0\0\x2a\x02\x08\x01"
+        worker.sendall(register)
+
+        async def workers():
+            return (await house.twirp("trunkline.Agents/ListWorkers", {}))["workers"]
+
+        await eventually(workers, "its registration")
+        worker.settimeout(5)
+
+        def ask_and_never_listen():
+            try:
+                for _ in range(2_000):
+                    worker.sendall(ping * 1_000)
+            except OSError:
+                return
+            raise AssertionError("two million questions were taken from a worker that reads no answer")
+
+        await asyncio.to_thread(ask_and_never_listen)
+
+        async def none_left():
+            return not await workers()
+
+        await eventually(none_left, "the end of a worker that does not read")
+    async with Worker(house, "router"), Call(house) as call:
+        await call.greeted()
+        call.talk()
+        check_headers(await call.dialog.wait_bye(30), ROUTING)
 
 
 async def test_two_workers_share(house):

@@ -187,7 +187,12 @@ impl Exchange {
         self.events.push_back((call, Event::Media(fact)));
     }
 
+    /// One line, whatever a far end, a client or a worker has put into it.
     pub(crate) fn log(level: Level, call: Option<&CallId>, text: impl Into<String>, outputs: &mut Vec<Output>) {
-        outputs.push(Output::Log(LogLine { level, call: call.cloned(), text: text.into() }));
+        let mut text = text.into();
+        if text.contains(char::is_control) {
+            text = text.replace(char::is_control, " ");
+        }
+        outputs.push(Output::Log(LogLine { level, call: call.cloned(), text }));
     }
 }

@@ -192,6 +192,11 @@ pub fn rewrite(sdp: &str, assigned: &BTreeMap<String, Assigned>, max_playback_ra
     out
 }
 
+/// What is asked of a publisher whose bandwidth is narrowed, bit/s (`maxaveragebitrate`, RFC 7587
+/// §6.1). Left to itself, libwebrtc takes 20,000 for wideband, and losses can then not be repaired
+/// well: what repeats the packet before is taken from the same bits.
+const NARROWED_BITRATE: u32 = 32_000;
+
 fn write_section(lines: &[&str], assigned: &BTreeMap<String, Assigned>, rate: Option<u32>, out: &mut String) {
     let is_media = lines.first().is_some_and(|l| l.starts_with("m=audio") || l.starts_with("m=video"));
     let mid = lines.iter().find_map(|l| l.strip_prefix("a=mid:")).map(str::trim);
@@ -203,7 +208,7 @@ fn write_section(lines: &[&str], assigned: &BTreeMap<String, Assigned>, rate: Op
         if let (true, Some(rate), Some(pt)) = (hears_client, rate, opus)
             && line.strip_prefix("a=fmtp:").and_then(|l| l.strip_prefix(pt)).is_some_and(|l| l.starts_with(' '))
         {
-            push(out, &format!("{line};maxplaybackrate={rate}"));
+            push(out, &format!("{line};maxplaybackrate={rate};maxaveragebitrate={NARROWED_BITRATE}"));
             continue;
         }
         if is_media {
@@ -369,7 +374,10 @@ mod tests {
                       a=fmtp:111 minptime=10;useinbandfec=1\r\n";
         let rewritten = rewrite(answer, &BTreeMap::new(), Some(16_000));
         let (first, second) = rewritten.split_once("a=mid:1").unwrap();
-        assert!(first.contains("a=fmtp:111 minptime=10;useinbandfec=1;maxplaybackrate=16000\r\n"), "{rewritten}");
+        assert!(
+            first.contains("a=fmtp:111 minptime=10;useinbandfec=1;maxplaybackrate=16000;maxaveragebitrate=32000\r\n"),
+            "{rewritten}"
+        );
         assert!(!second.contains("maxplaybackrate"), "{rewritten}");
     }
 }

@@ -81,7 +81,7 @@ impl Bench<'_> {
             "  server on one core, load maker on the others, loopback; a fresh server for each line; niceness -15 where allowed"
         );
         println!("  phone: PCMU, 20 ms, RTP and RTCP; participant: Opus 20 ms over DTLS-SRTP, encoded at 32 kb/s, FB");
-        println!("  (24 kb/s, WB if the server asks for no more); towards the room: Opus 24 kb/s, NB, complexity 1");
+        println!("  (WB if the server asks for no more); towards the room: Opus 24 kb/s, NB, complexity 1");
         println!("  speech: {}", if self.speech == "tone" { "a tone" } else { "Debian's Asterisk prompts" });
         let mut good = true;
         if !self.options.only_quality {

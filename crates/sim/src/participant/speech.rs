@@ -41,8 +41,8 @@ pub struct Speech {
 }
 
 impl Speech {
-    /// Encodes a clip: at 48 kHz and 32 kb/s as browsers and agents send, and at 16 kHz and 24 kb/s
-    /// for a server that asks for no more.
+    /// Encodes a clip: at 32 kb/s, as browsers and agents send: at 48 kHz, and at 16 kHz for a server
+    /// that asks for no more.
     ///
     /// # Errors
     /// A text if libopus refuses, or there is nothing to encode.
@@ -61,7 +61,7 @@ impl Speech {
             }
             return Ok(Self { full: packets.clone(), wide: packets });
         }
-        Ok(Self { full: encode(clip, voice, 48_000, 32_000)?, wide: encode(clip, voice, 16_000, 24_000)? })
+        Ok(Self { full: encode(clip, voice, 48_000, 32_000)?, wide: encode(clip, voice, 16_000, 32_000)? })
     }
 
     /// The packet of the n-th 20 ms; none where silence is not sent.
