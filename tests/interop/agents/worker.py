@@ -13,6 +13,7 @@ from pathlib import Path
 from livekit import api, rtc
 from livekit.agents import Agent, AgentServer, AgentSession, JobContext, RunContext, cli, function_tool, get_job_context
 from livekit.agents.beta.tools import EndCallTool
+from livekit.agents.beta.workflows import WarmTransferTask
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[3] / "examples"))
 from scripted import ScriptedLLM, ScriptedSTT, ToneTTS, call_tool, last_user_text  # noqa: E402
@@ -145,8 +146,32 @@ class EndsByTool(Assistant):
         await super().on_enter()
 
 
+SUMMARY = "A caller wants to talk about an invoice, shall I connect you"
+
+
+def consult(chat) -> object:
+    """What the model says to the human who is asked to take the caller."""
+    return {"who is it": SUMMARY, "connect us": call_tool("connect_to_caller", "{}")}.get(last_user_text(chat), "")
+
+
+class Warm(Assistant):
+    """Asks a human in a room of their own, brings both together, and leaves."""
+
+    @function_tool
+    async def act(self, _ctx: RunContext) -> str:
+        """Have a human take the caller."""
+        result = await WarmTransferTask(
+            sip_call_to=os.environ["HUMAN"], sip_trunk_id=os.environ["TRUNK"], hold_audio=None, chat_ctx=self.chat_ctx,
+            stt=ScriptedSTT(["who is it", "connect us"]), llm=ScriptedLLM(consult), tts=ToneTTS(1_040.0),
+        )
+        tell("merged", identity=result.human_agent_identity)
+        get_job_context().shutdown("the human has taken over")
+        return "done"
+
+
 AGENTS = {
     "router": Router, "polite": Polite, "rpc": Caller, "leaver": Leaver, "tool": EndsByTool, "assistant": Assistant,
+    "warm": Warm,
 }
 
 

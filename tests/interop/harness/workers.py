@@ -24,9 +24,11 @@ GREETING_HERTZ, GOODBYE_HERTZ = 660, 1_040
 class Worker(asyncio.DatagramProtocol):
     """One worker; `async with` starts it, waits until it is registered, and ends it."""
 
-    def __init__(self, server: Trunkline, agent: str, name: str = "", program=WORKER, wait: bool = True, idle: int = 1):
+    def __init__(
+        self, server: Trunkline, agent: str, name: str = "", program=WORKER, wait: bool = True, idle: int = 1, **more: str
+    ):
         self.server, self.program, self.wait = server, program, wait
-        self.environment = {"AGENT": agent, "AGENT_NAME": name, "IDLE": str(idle)}
+        self.environment = {"AGENT": agent, "AGENT_NAME": name, "IDLE": str(idle), **more}
         self.events: list[dict] = []
         self.changed = asyncio.Event()
         self.words: list[str] = []
