@@ -54,7 +54,9 @@ pub(crate) fn build(facts: &mut Facts, carrier: Carrier, send: Result<(), &str>,
     }
     let mapped = match carrier {
         Carrier::Refusal => Default::default(),
-        Carrier::Answer | Carrier::Bye | Carrier::AnswerToBye | Carrier::Cancel => facts.setup.attributes_to_headers.clone(),
+        Carrier::Answer | Carrier::Bye | Carrier::AnswerToBye | Carrier::Cancel => {
+            facts.setup.attributes_to_headers.clone()
+        }
     };
     for (attribute, header) in mapped {
         let Some(held) = facts.attributes.get(&attribute) else { continue };

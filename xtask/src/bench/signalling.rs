@@ -49,24 +49,67 @@ fn measure(folder: &Path) -> Result<bool> {
     }
     println!("calls/s with no failure: {best:.0}");
     drop(server);
+    good &= calling_out(&start(&folder.join("out"))?)?;
     // A server that has seen no load: what it holds is what the open dialogs cost.
     good &= memory(&start(&folder.join("fresh"))?)?;
     Ok(good)
 }
 
+/// Calls that the server is asked to make, and calls that it is asked to transfer.
+fn calling_out(server: &Server) -> Result<bool> {
+    println!(
+        "calls out: CreateSIPParticipant over HTTP, INVITE, 180, 200, ACK, BYE of the far end, 200; from the request on"
+    );
+    println!("  with REFER: TransferSIPParticipant after the answer, REFER, 202, NOTIFY, 200, BYE, 200");
+    println!(
+        "{:>8} {:>8} {:>7} {:>8}  {:^26}  {:^26}  {:^26}",
+        "asked/s",
+        "done/s",
+        "calls",
+        "failed",
+        "→ INVITE p50/p95/p99 ms",
+        "→ answer p50/p95/p99 ms",
+        "transfer p50/p95/p99 ms"
+    );
+    let mut good = true;
+    for (rate, transfer) in
+        [(10, false), (100, false), (500, false), (1_000, false), (10, true), (100, true), (300, true)]
+    {
+        let (asked, calls) = (rate.to_string(), (rate * SECONDS_PER_RATE).to_string());
+        let mut words = vec!["sim", "dialled", "--rate", &asked, "--calls", &calls, "--json"];
+        words.extend(transfer.then_some("--transfer"));
+        let output = server.client(&words).stderr(Stdio::inherit()).output()?;
+        let text = String::from_utf8(output.stdout)?;
+        let line = text.lines().find(|line| line.starts_with('{')).context("trunkline sim dialled gave no report")?;
+        let report: Value = serde_json::from_str(line)?;
+        let transferred = if transfer { times(&report, "transfer_us") } else { String::new() };
+        println!(
+            "{rate:>8} {:>8.0} {:>7} {:>8}  {:^26}  {:^26}  {transferred:^26}",
+            number(&report, "calls_per_second"),
+            number(&report, "calls"),
+            number(&report, "failed"),
+            times(&report, "request_to_invite_us"),
+            times(&report, "request_to_answer_us"),
+        );
+        good &= number(&report, "failed") == 0.0;
+    }
+    Ok(good)
+}
+
+/// Percentiles in milliseconds.
+fn times(report: &Value, name: &str) -> String {
+    ["p50", "p95", "p99"].map(|p| format!("{:.2}", number(&report[name], p) / 1_000.0)).join(" / ")
+}
+
 /// One line of the table.
 fn row(rate: u32, report: &Value) -> String {
-    let percentiles = |name: &str| {
-        let text = ["p50", "p95", "p99"].map(|p| format!("{:.2}", number(&report[name], p) / 1_000.0));
-        text.join(" / ")
-    };
     format!(
         "{rate:>8} {:>8.0} {:>7} {:>8}  {:^26}  {:^26}",
         number(report, "calls_per_second"),
         number(report, "calls"),
         number(report, "failed"),
-        percentiles("invite_to_180_us"),
-        percentiles("invite_to_200_us"),
+        times(report, "invite_to_180_us"),
+        times(report, "invite_to_200_us"),
     )
 }
 

@@ -70,7 +70,9 @@ impl Dialing {
                 effects.push(Effect::Media(MediaPlan::Open { leg: facts.leg(), room, local: facts.setup.media_local }));
                 self.leg = Leg::Opening;
             }
-            Event::Room(RoomEvent::JoinFailed { why }) => return self.fail(EndReason::Resource, why, facts, now, effects),
+            Event::Room(RoomEvent::JoinFailed { why }) => {
+                return self.fail(EndReason::Resource, why, facts, now, effects);
+            }
             Event::Media(MediaFact::Opened { rtp, .. }) => return self.place(rtp.port(), facts, now, effects),
             Event::Media(MediaFact::OpenFailed { why, .. }) => {
                 self.leg = Leg::Waiting;
@@ -82,7 +84,14 @@ impl Dialing {
             Event::Dial(DialEvent::Failed(failure)) => return self.not_asked(failure, facts, now, effects),
             Event::Room(RoomEvent::Removed(reason)) => {
                 let reason = super::ending::reason_of_removal(reason);
-                return self.give_up(reason, "the room gave the call up before it was answered", true, facts, now, effects);
+                return self.give_up(
+                    reason,
+                    "the room gave the call up before it was answered",
+                    true,
+                    facts,
+                    now,
+                    effects,
+                );
             }
             Event::Room(RoomEvent::EndRequested { headers }) => {
                 facts.last_headers = headers;
@@ -155,13 +164,7 @@ impl Dialing {
     }
 
     /// 200: ACK before anything else, whatever its description is worth.
-    fn answered(
-        self: Box<Self>,
-        answer: FarAnswer,
-        facts: &mut Facts,
-        now: Time,
-        effects: &mut Vec<Effect>,
-    ) -> Phase {
+    fn answered(self: Box<Self>, answer: FarAnswer, facts: &mut Facts, now: Time, effects: &mut Vec<Effect>) -> Phase {
         effects.push(Effect::Sip(SipCommand::Dial(DialCommand::Acknowledge)));
         facts.record.answered_at_ms = Some(now.unix_millis());
         let agreed = match &answer.sdp {

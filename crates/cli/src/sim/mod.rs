@@ -3,6 +3,7 @@
 mod agents;
 mod bridge;
 mod callers;
+mod dialled;
 mod five9;
 mod load;
 mod offline;
@@ -23,6 +24,8 @@ enum Command {
     Five9(five9::Five9),
     /// Many signalling-only calls
     Load(load::Load),
+    /// Many signalling-only calls that the server is asked to make
+    Dialled(dialled::Dialled),
     /// Many callers with real RTP
     Callers(callers::Callers),
     /// Headless WebRTC participants
@@ -40,6 +43,7 @@ impl Sim {
         match self.command {
             Command::Five9(five9) => five9.run(),
             Command::Load(load) => load.run(),
+            Command::Dialled(dialled) => dialled.run(),
             Command::Callers(callers) => callers.run(),
             Command::Room(room) => room.run(),
             Command::Bridge(bridge) => bridge.run(),

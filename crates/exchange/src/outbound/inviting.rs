@@ -8,11 +8,7 @@ use trunkline_call::{
     dial::{DialCommand, DialEvent, DialFailure, FarAnswer},
 };
 use trunkline_routing::record::Options;
-use trunkline_sip::{
-    Address, ClientId, Event, HeaderList, Message, Uri,
-    flow::Flow,
-    Credentials, Outgoing,
-};
+use trunkline_sip::{Address, ClientId, Credentials, Event, HeaderList, Message, Outgoing, Uri, flow::Flow};
 use trunkline_types::{CallId, Time, is_reserved_header, limits, normalize_number};
 
 /// How long a target may be silent while another one is left, milliseconds.
@@ -104,11 +100,14 @@ impl Exchange {
         let leg = self.outbound.legs.get(id)?;
         let facts = self.calls.get(id)?.call.facts();
         let (plan, trunk) = (&leg.plan, &leg.plan.trunk);
-        let credentials = (plan.own_peer && !trunk.auth_username.is_empty() && !trunk.auth_password.is_empty()).then(|| Credentials {
-            username: trunk.auth_username.clone(),
-            password: trunk.auth_password.clone(),
-            peers: leg.peers.clone(),
-        });
+        let credentials =
+            (plan.own_peer && !trunk.auth_username.is_empty() && !trunk.auth_password.is_empty()).then(|| {
+                Credentials {
+                    username: trunk.auth_username.clone(),
+                    password: trunk.auth_password.clone(),
+                    peers: leg.peers.clone(),
+                }
+            });
         let headers: HeaderList = plan
             .headers
             .iter()
@@ -288,9 +287,10 @@ pub(super) fn retry_after(value: &str) -> Option<Duration> {
 /// A redirection does not lead to where the trunk's own calls may not.
 fn may_be_called(options: &Options, user: &str) -> bool {
     let number = normalize_number(user);
-    options.allowed_destinations.as_ref().is_none_or(|allowed| {
-        allowed.iter().any(|prefix| number.starts_with(&normalize_number(prefix)))
-    })
+    options
+        .allowed_destinations
+        .as_ref()
+        .is_none_or(|allowed| allowed.iter().any(|prefix| number.starts_with(&normalize_number(prefix))))
 }
 
 /// Where a 3xx points: the first Contact that is a SIP URI, with nothing in it that would break a

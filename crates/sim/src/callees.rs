@@ -1,0 +1,159 @@
+//! Many who are called, on one UDP socket: each rings, answers, and hangs up at once or, if it is asked
+//! to, goes where a REFER points.
+
+use std::{
+    io::ErrorKind,
+    net::{SocketAddr, UdpSocket},
+    sync::{
+        atomic::{AtomicBool, Ordering},
+        mpsc::Sender,
+    },
+    time::{Duration, Instant},
+};
+
+/// How long the socket is waited at before it is looked whether to stop.
+const PATIENCE: Duration = Duration::from_millis(50);
+
+/// What arrived for one of them.
+#[derive(Clone, Debug)]
+pub struct Arrival {
+    /// `INVITE`, `ACK`, `BYE` or `REFER`, the first time each.
+    pub method: String,
+    /// The number called.
+    pub to: String,
+    /// When.
+    pub at: Instant,
+}
+
+/// See the module.
+#[derive(Debug)]
+pub struct Callees {
+    socket: UdpSocket,
+    local: SocketAddr,
+    /// They stay and wait to be transferred.
+    stay: bool,
+}
+
+impl Callees {
+    /// On any port of this machine.
+    ///
+    /// # Errors
+    /// The socket cannot be had.
+    pub fn bind(stay: bool) -> std::io::Result<Self> {
+        let socket = UdpSocket::bind("127.0.0.1:0")?;
+        socket.set_read_timeout(Some(PATIENCE))?;
+        let local = socket.local_addr()?;
+        Ok(Self { socket, local, stay })
+    }
+
+    /// Where they are called.
+    pub fn address(&self) -> SocketAddr {
+        self.local
+    }
+
+    /// Answers until `stop` is set.
+    ///
+    /// # Errors
+    /// The socket fails.
+    #[expect(clippy::disallowed_methods, reason = "it measures the real clock")]
+    pub fn serve(&self, told: &Sender<Arrival>, stop: &AtomicBool) -> std::io::Result<()> {
+        let mut buffer = vec![0; 65_535];
+        while !stop.load(Ordering::Relaxed) {
+            match self.socket.recv_from(&mut buffer) {
+                Ok((length, from)) => {
+                    let at = Instant::now();
+                    let text = String::from_utf8_lossy(&buffer[..length]).into_owned();
+                    let method = text.split(' ').next().unwrap_or_default().to_owned();
+                    let to = header(&text, "To").and_then(user).unwrap_or_default();
+                    self.received(&method, &text, from)?;
+                    if matches!(method.as_str(), "INVITE" | "ACK" | "BYE" | "REFER") {
+                        // Nobody listens at the end of a measurement.
+                        let _ = told.send(Arrival { method, to, at });
+                    }
+                }
+                Err(error) if matches!(error.kind(), ErrorKind::WouldBlock | ErrorKind::TimedOut) => {}
+                Err(error) if error.kind() == ErrorKind::ConnectionRefused => {}
+                Err(error) => return Err(error),
+            }
+        }
+        Ok(())
+    }
+
+    fn received(&self, method: &str, text: &str, from: SocketAddr) -> std::io::Result<()> {
+        match method {
+            "INVITE" => {
+                self.send(&self.response(text, "180 Ringing", ""), from)?;
+                let sdp =
+                    "v=0\r\no=- 1 1 IN IP4 127.0.0.1\r\ns=-\r\nc=IN IP4 127.0.0.1\r\nt=0 0\r\nm=audio 9 RTP/AVP 0\r\n";
+                self.send(&self.response(text, "200 OK", sdp), from)
+            }
+            "ACK" if !self.stay => self.send(&self.request(text, "BYE", 2, "", ""), from),
+            "REFER" => {
+                self.send(&self.response(text, "202 Accepted", ""), from)?;
+                let more = "Event: refer\r\nSubscription-State: terminated;reason=noresource\r\n\
+                            Content-Type: message/sipfrag;version=2.0\r\n";
+                self.send(&self.request(text, "NOTIFY", 2, more, "SIP/2.0 200 OK\r\n"), from)
+            }
+            "BYE" | "INFO" | "OPTIONS" | "UPDATE" => self.send(&self.response(text, "200 OK", ""), from),
+            _ => Ok(()),
+        }
+    }
+
+    /// A response; the tag is the same for all of a call.
+    fn response(&self, request: &str, status: &str, sdp: &str) -> String {
+        let mut text = format!("SIP/2.0 {status}\r\n");
+        for line in request.lines().skip(1).take_while(|l| !l.is_empty()) {
+            let name = line.split(':').next().unwrap_or_default().to_ascii_lowercase();
+            if !["via", "from", "to", "call-id", "cseq"].contains(&name.as_str()) {
+                continue;
+            }
+            text.push_str(line);
+            if name == "to" && !line.contains(";tag=") {
+                text.push_str(";tag=callee");
+            }
+            text.push_str("\r\n");
+        }
+        let kind = if sdp.is_empty() { "" } else { "Content-Type: application/sdp\r\n" };
+        let contact = format!("Contact: <sip:callee@{}>\r\n", self.local);
+        text + &contact + kind + &format!("Content-Length: {}\r\n\r\n{sdp}", sdp.len())
+    }
+
+    /// A request in the dialog of theirs.
+    fn request(&self, theirs: &str, method: &str, cseq: u32, more: &str, body: &str) -> String {
+        let value = |name: &str| header(theirs, name).unwrap_or_default();
+        let (call_id, target) = (value("Call-ID"), value("Contact").trim_matches(['<', '>']));
+        let branch = call_id.split('@').next().unwrap_or_default();
+        format!(
+            "{method} {target} SIP/2.0\r\nVia: SIP/2.0/UDP {};branch=z9hG4bK{method}{branch}\r\nMax-Forwards: 70\r\n\
+             From: {}\r\nTo: {}\r\nCall-ID: {call_id}\r\nCSeq: {cseq} {method}\r\nContact: <sip:callee@{}>\r\n{more}\
+             Content-Length: {}\r\n\r\n{body}",
+            self.local,
+            value("To"),
+            value("From"),
+            self.local,
+            body.len()
+        )
+    }
+
+    fn send(&self, text: &str, to: SocketAddr) -> std::io::Result<()> {
+        match self.socket.send_to(text.as_bytes(), to) {
+            Ok(_) => Ok(()),
+            // A full buffer loses a datagram, as any network may.
+            Err(error) if matches!(error.kind(), ErrorKind::WouldBlock | ErrorKind::ConnectionRefused) => Ok(()),
+            Err(error) => Err(error),
+        }
+    }
+}
+
+fn header<'a>(text: &'a str, name: &str) -> Option<&'a str> {
+    text.lines().take_while(|l| !l.is_empty()).find_map(|line| {
+        let (n, value) = line.split_once(':')?;
+        n.eq_ignore_ascii_case(name).then(|| value.trim())
+    })
+}
+
+/// The user part of a name-addr.
+fn user(value: &str) -> Option<String> {
+    let (_, uri) = value.split_once("sip:")?;
+    Some(uri.split(['@', '>', ';']).next()?.to_owned())
+}
