@@ -4,6 +4,7 @@ use crate::{
     RoomEvent, Setup,
     media::LegKey,
     record::{CallRecord, CallStatus, Ending},
+    transfer::Transfer,
 };
 use std::collections::BTreeMap;
 use trunkline_types::{EndReason, LegId, ParticipantSid, RoomSid, Time};
@@ -40,8 +41,10 @@ pub struct Facts {
     pub record: CallRecord,
     /// The agents in its room.
     pub agents: Agents,
-    /// Headers that somebody gave for the message that ends the call.
+    /// Headers that somebody gave for the message that is sent next: a REFER, or what ends the call.
     pub last_headers: Vec<(String, String)>,
+    /// The transfer under way.
+    pub(crate) transfer: Option<Box<Transfer>>,
 }
 
 impl Facts {
@@ -78,8 +81,9 @@ impl Facts {
             explanation: std::mem::take(&mut setup.explanation),
             codec: None,
             media: Default::default(),
+            transfers: Vec::new(),
         };
-        Self { setup, attributes, record, agents: Agents::default(), last_headers: Vec::new() }
+        Self { setup, attributes, record, agents: Agents::default(), last_headers: Vec::new(), transfer: None }
     }
 
     /// The SIP leg the call began with.
