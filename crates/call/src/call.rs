@@ -65,7 +65,7 @@ impl Call {
             // In every phase: whoever ends the call next, its headers are these.
             self.facts.take_attributes(values, now);
             if let Phase::Active(phase) = &mut self.phase {
-                phase.attributes_changed(&mut self.facts, now, effects);
+                phase.attributes_changed(&self.facts, effects);
             }
             return;
         }

@@ -111,7 +111,7 @@ impl Active {
     }
 
     /// Somebody has written our attributes: he may want the far end on hold, or back.
-    pub(crate) fn attributes_changed(&mut self, facts: &mut Facts, now: Time, effects: &mut Vec<Effect>) {
+    pub(crate) fn attributes_changed(&mut self, facts: &Facts, effects: &mut Vec<Effect>) {
         let wanted = facts.attributes.get(HOLD).is_some_and(|attribute| attribute.value == "true");
         if wanted != self.mid.hold_wanted {
             self.mid.hold_wanted = wanted;
