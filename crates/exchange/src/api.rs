@@ -22,6 +22,8 @@ impl From<Refusal> for ApiError {
         let code = match refusal.kind {
             RefusalKind::InvalidArgument => Code::InvalidArgument,
             RefusalKind::NotFound => Code::NotFound,
+            RefusalKind::FailedPrecondition => Code::FailedPrecondition,
+            RefusalKind::PermissionDenied => Code::PermissionDenied,
         };
         Self::new(code, refusal.message)
     }

@@ -24,6 +24,7 @@ mod pending;
 pub mod port;
 mod rooms;
 mod sip_side;
+mod sip_status;
 mod trace;
 
 pub use config::Config;

@@ -41,6 +41,8 @@ pub struct Settings {
     pub ringing_timeout: std::time::Duration,
     /// How long calls may last, unless the trunk says otherwise.
     pub max_call_duration: std::time::Duration,
+    /// Hosts that an inline trunk may call: names, addresses, `*.example.com` or `*`.
+    pub inline_trunk_hosts: Vec<String>,
 }
 
 impl Default for Settings {
@@ -55,6 +57,7 @@ impl Default for Settings {
             drain_ms: 1_500,
             ringing_timeout: trunkline_types::limits::RINGING_TIMEOUT,
             max_call_duration: trunkline_types::limits::MAX_CALL_DURATION,
+            inline_trunk_hosts: Vec::new(),
         }
     }
 }

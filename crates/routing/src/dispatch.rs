@@ -194,10 +194,14 @@ fn room_name(rule: &DispatchRule, caller: &str, called: &str, random: &mut Rando
     }
 }
 
-/// The rule's media over the trunk's: encryption, timeout and codecs are inherited where unset.
+/// The rule's media over the trunk's.
 fn merged(trunk: Option<&InboundTrunk>, rule: &DispatchRule) -> MediaConfig {
-    let base = trunk.and_then(|t| t.media.clone()).unwrap_or_default();
-    let Some(over) = rule.media.clone() else { return base };
+    merge_media(trunk.and_then(|t| t.media.clone()).unwrap_or_default(), rule.media.clone())
+}
+
+/// One media configuration over another: encryption, timeout and codecs are inherited where unset.
+pub(crate) fn merge_media(base: MediaConfig, over: Option<MediaConfig>) -> MediaConfig {
+    let Some(over) = over else { return base };
     let (codecs, only_listed_codecs) = match over.codecs.is_empty() {
         true => (base.codecs, base.only_listed_codecs),
         false => (over.codecs, over.only_listed_codecs),

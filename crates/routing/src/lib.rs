@@ -22,7 +22,7 @@ mod explain;
 pub mod patch;
 pub mod record;
 mod trunk_match;
-mod validate;
+pub mod validate;
 
 pub use decide::{CallFacts, Decision, Outcome, Settings, Strangers};
 pub use directory::{Directory, StoredTrunk};

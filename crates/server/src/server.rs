@@ -267,6 +267,7 @@ fn build_exchange(config: &Config, loaded: Loaded) -> Result<Exchange, Error> {
         drain_ms: u32::try_from(config.last_words.as_millis()).unwrap_or(u32::MAX),
         ringing_timeout: config.ringing_timeout,
         max_call_duration: config.max_call_duration,
+        inline_trunk_hosts: config.inline_trunk_hosts.clone(),
     };
     let mut directory = Directory::new(routing.clone());
     let (mut of_trunks, mut of_rules) = (Vec::new(), Vec::new());

@@ -28,6 +28,10 @@ pub const METADATA_BYTES: usize = 512 * 1024;
 pub const ATTRIBUTES_BYTES: usize = 64 * 1024;
 /// Room names, identities and participant names, in characters.
 pub const NAME_CHARS: usize = 256;
+/// The display name of From given to the API, in bytes (LiveKit's limit).
+pub const DISPLAY_NAME_BYTES: usize = 128;
+/// A number or user to call or to call from, in bytes.
+pub const USER_PART_BYTES: usize = 256;
 /// A header value given to the API, in bytes.
 pub const API_HEADER_VALUE_BYTES: usize = 1024;
 /// SIP connections from one source; beyond it refused.
