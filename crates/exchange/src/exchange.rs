@@ -10,6 +10,7 @@ use crate::{
     peers::Peers,
     pending::Pending,
     port::{Level, LogLine},
+    transfers::Waiters,
 };
 use std::collections::{BTreeMap, VecDeque};
 use trunkline_call::{
@@ -35,6 +36,7 @@ pub struct Exchange {
     pub(crate) peers: Peers,
     pub(crate) agents: Agents,
     pub(crate) pending: Pending,
+    pub(crate) waiters: Waiters,
     /// Events for calls, in the order in which they arose while an input was applied.
     pub(crate) events: VecDeque<(CallId, Event)>,
     pub(crate) gauges: Gauges,
@@ -71,6 +73,7 @@ impl Exchange {
             peers: Peers::default(),
             agents: Agents::default(),
             pending: Pending::default(),
+            waiters: Waiters::default(),
             events: VecDeque::new(),
             gauges: Gauges::default(),
             timings: BTreeMap::new(),

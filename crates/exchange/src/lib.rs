@@ -19,13 +19,18 @@ mod config;
 mod exchange;
 mod guard;
 mod info;
+mod midcall;
+mod moving;
 mod peers;
 mod pending;
+mod pins;
 pub mod port;
+mod replacing;
 mod rooms;
 mod sip_side;
 mod sip_status;
 mod trace;
+mod transfers;
 
 pub use config::Config;
 pub use exchange::Exchange;
