@@ -64,3 +64,7 @@ pub const TRANSFERS_KEPT: usize = 16;
 pub const TRANSFER_WAITERS: usize = 64;
 /// Default of a transfer's timeout.
 pub const TRANSFER_TIMEOUT: Duration = Duration::from_secs(30);
+/// Dialogs that one INVITE of ours may make by forking; further ones are not looked at.
+pub const FORKS: usize = 16;
+/// The final answer to a re-INVITE of ours that met a provisional one.
+pub const REINVITE: Duration = Duration::from_secs(180);
