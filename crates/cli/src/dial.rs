@@ -40,7 +40,7 @@ pub(crate) struct Dial {
 }
 
 impl Dial {
-    pub(crate) fn run(self, server: &Server, as_json: bool) -> anyhow::Result<()> {
+    pub(crate) fn run(&self, server: &Server, as_json: bool) -> anyhow::Result<()> {
         let mut body = json!({
             "sip_trunk_id": self.trunk, "sip_call_to": self.to, "room_name": self.room, "sip_number": self.from,
             "participant_identity": self.identity, "dtmf": self.dtmf, "headers": headers(&self.headers)?,
