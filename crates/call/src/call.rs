@@ -2,7 +2,8 @@
 
 use crate::{
     Effect, Event, Facts, RoomEvent, Setup, SipCommand,
-    phase::{Active, Answering, Draining, Ending, Recording, Ringing},
+    media::MediaFact,
+    phase::{Active, Answering, Dialing, Draining, Ending, Recording, Ringing, automation},
     record::CallRecord,
 };
 use trunkline_types::{EndReason, Time};
@@ -18,6 +19,8 @@ pub struct Call {
 /// returns the next one.
 #[derive(Debug)]
 pub(crate) enum Phase {
+    /// A call of ours is on its way.
+    Dialing(Box<Dialing>),
     /// 180 is out; the room is joined and the media leg opened.
     Ringing(Box<Ringing>),
     /// The record is being written; the 200 leaves when it is durable.
@@ -53,6 +56,13 @@ impl Call {
         }
     }
 
+    /// A call of ours, which [`Setup::outbound`] describes: joins its room, publishes, and then calls.
+    pub fn dial(setup: Setup, now: Time, effects: &mut Vec<Effect>) -> Self {
+        let mut facts = Facts::new(setup, now);
+        let phase = Dialing::begin(&mut facts, now, effects);
+        Self { facts, phase }
+    }
+
     /// Applies one event.
     pub fn handle(&mut self, event: Event, now: Time, effects: &mut Vec<Effect>) {
         if let Event::Room(RoomEvent::AttributesChanged(values)) = event {
@@ -64,7 +74,20 @@ impl Call {
         if let Event::Room(event) = &event {
             facts.note_agents(event, now);
         }
+        match (&event, &self.phase) {
+            (Event::Stored(result), _) if facts.was_unawaited() => {
+                if let Err(why) = result {
+                    effects.push(Effect::Log(format!("the record of the answered call could not be written: {why}")));
+                }
+                return;
+            }
+            (Event::Media(MediaFact::DtmfSent { .. }), Phase::Active(_)) => {
+                return automation::sent(facts, now, effects);
+            }
+            _ => {}
+        }
         self.phase = match std::mem::replace(&mut self.phase, Phase::Ended) {
+            Phase::Dialing(phase) => phase.handle(event, facts, now, effects),
             Phase::Ringing(phase) => phase.handle(event, facts, now, effects),
             Phase::Answering(phase) => phase.handle(event, facts, now, effects),
             Phase::Active(phase) => phase.handle(event, facts, now, effects),
@@ -79,10 +102,13 @@ impl Call {
     pub fn abort(&mut self, now: Time, effects: &mut Vec<Effect>) {
         let facts = &mut self.facts;
         let answered = facts.record.answered_at_ms.is_some();
-        facts.ended(EndReason::Internal, (!answered).then_some(500), "a fault in the server".into(), now);
+        let refuses = !answered && !facts.is_outbound();
+        facts.ended(EndReason::Internal, refuses.then_some(500), "a fault in the server".into(), now);
         self.phase = if answered {
             crate::phase::leave_room(facts, now, effects);
             Ending::by_bye(facts, now, effects)
+        } else if facts.is_outbound() {
+            Ending::cancelling(false, true, true, facts, now, effects)
         } else {
             Ending::unanswered(Some((500, "Server Internal Error")), true, facts, now, effects)
         };
@@ -91,6 +117,7 @@ impl Call {
     /// When to come again with [`Event::TimedOut`].
     pub fn poll_timeout(&self) -> Option<Time> {
         match &self.phase {
+            Phase::Dialing(phase) => Some(phase.deadline()),
             Phase::Ringing(phase) => Some(phase.deadline(&self.facts)),
             Phase::Answering(phase) => Some(phase.deadline()),
             Phase::Active(phase) => Some(phase.deadline(&self.facts)),

@@ -1,6 +1,10 @@
 //! What a call wants done.
 
-use crate::{media::MediaPlan, record::CallRecord};
+use crate::{
+    dial::{DialCommand, DialNews},
+    media::MediaPlan,
+    record::CallRecord,
+};
 use std::collections::BTreeMap;
 use trunkline_sip::HeaderList;
 use trunkline_types::DisconnectReason;
@@ -18,6 +22,8 @@ pub enum Effect {
     Persist(Box<CallRecord>),
     /// Tell those who listen that the call has come so far.
     Announce(Moment, Box<CallRecord>),
+    /// Tell whoever asked for this call out.
+    Dial(DialNews),
     /// A line for the operator; it holds no number, address or header value.
     Log(String),
     /// The call is over and done with: forget it.
@@ -27,9 +33,9 @@ pub enum Effect {
 /// The moments of a call that webhooks tell of.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Moment {
-    /// 180 is out.
+    /// 180 is out; of a call out, the far end rings.
     Ringing,
-    /// 200 is out.
+    /// 200 is out; of a call out, it is in.
     Answered,
     /// Over, with all receipts.
     Ended,
@@ -38,6 +44,8 @@ pub enum Moment {
 /// What to send on the SIP leg.
 #[derive(Clone, Debug)]
 pub enum SipCommand {
+    /// Something of a call out.
+    Dial(DialCommand),
     /// 180 Ringing.
     Ring,
     /// 200 to the INVITE.

@@ -1,6 +1,6 @@
 //! What can happen to a call.
 
-use crate::media::MediaFact;
+use crate::{dial::DialEvent, media::MediaFact};
 use bytes::Bytes;
 use std::{collections::BTreeMap, net::SocketAddr};
 use trunkline_types::{DisconnectReason, ParticipantSid, RoomSid};
@@ -12,6 +12,8 @@ pub enum Event {
     Room(RoomEvent),
     /// A media thread has something to tell about this call's leg.
     Media(MediaFact),
+    /// Something about our INVITE, of a call out.
+    Dial(DialEvent),
     /// The far end cancelled the INVITE; CANCEL and INVITE are answered already.
     Cancelled,
     /// The far end acknowledged our 200; `sdp` is its answer to an offer of ours.

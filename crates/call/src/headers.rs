@@ -1,8 +1,8 @@
 //! The one place that builds custom headers for a message of ours, and writes their receipts.
 //!
 //! Which message carries what: the 200 to INVITE the trunk's `headers` and the mapped attributes;
-//! our BYE the mapped attributes; the 200 to the far end's BYE the mapped attributes if the
-//! options say so; our BYE and a refusal also the headers given with `lk.sip.EndCall`. An explicit header wins over a mapped attribute, which wins over a trunk's own
+//! our BYE and CANCEL the mapped attributes; the 200 to the far end's BYE the mapped attributes if the
+//! options say so; our BYE, CANCEL and a refusal also the headers given with `lk.sip.EndCall`. An explicit header wins over a mapped attribute, which wins over a trunk's own
 //! header; names compare without case; the order is that of the attribute names.
 
 use crate::{
@@ -24,6 +24,8 @@ pub enum Carrier {
     AnswerToBye,
     /// A final refusal of the INVITE.
     Refusal,
+    /// CANCEL of our INVITE.
+    Cancel,
 }
 
 impl Carrier {
@@ -34,6 +36,7 @@ impl Carrier {
             Self::Bye => "BYE",
             Self::AnswerToBye => "200 to BYE",
             Self::Refusal => "refusal",
+            Self::Cancel => "CANCEL",
         }
     }
 }
@@ -51,7 +54,7 @@ pub(crate) fn build(facts: &mut Facts, carrier: Carrier, send: Result<(), &str>,
     }
     let mapped = match carrier {
         Carrier::Refusal => Default::default(),
-        Carrier::Answer | Carrier::Bye | Carrier::AnswerToBye => facts.setup.attributes_to_headers.clone(),
+        Carrier::Answer | Carrier::Bye | Carrier::AnswerToBye | Carrier::Cancel => facts.setup.attributes_to_headers.clone(),
     };
     for (attribute, header) in mapped {
         let Some(held) = facts.attributes.get(&attribute) else { continue };
@@ -84,7 +87,7 @@ pub(crate) fn build(facts: &mut Facts, carrier: Carrier, send: Result<(), &str>,
             delivery,
         });
     }
-    if matches!(carrier, Carrier::Bye | Carrier::Refusal) {
+    if matches!(carrier, Carrier::Bye | Carrier::Refusal | Carrier::Cancel) {
         add_explicit(facts, carrier, &mut headers, now);
     }
     headers

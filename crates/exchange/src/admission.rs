@@ -26,7 +26,7 @@ use trunkline_types::{CallId, Time, TrunkId, VoiceCodec};
 /// How long the next agent may take to come when the last one has left, milliseconds.
 const AGENT_LEFT_GRACE_MS: u32 = 5_000;
 
-fn millis(count: u32) -> Duration {
+pub(crate) fn millis(count: u32) -> Duration {
     Duration::from_millis(count.into())
 }
 
@@ -145,7 +145,7 @@ impl Exchange {
             }
             return;
         };
-        self.calls.insert(id.clone(), call, invite, settings);
+        self.calls.insert(id.clone(), call, Some(invite), settings);
         self.trace(&id, false, flow, &raw.raw, raw.at, outputs);
         self.call_effects(&id, effects, now, outputs);
     }
@@ -162,11 +162,7 @@ impl Exchange {
         let options = dispatch.options;
         let media_timeout = dispatch.media.media_timeout.filter(|t| !t.is_zero());
         let codecs = codecs(&dispatch.media);
-        let security = match dispatch.media.encryption.unwrap_or_default() {
-            MediaEncryption::SipMediaEncryptDisable => Security::OFF,
-            MediaEncryption::SipMediaEncryptAllow => self.security(Encryption::Allow),
-            MediaEncryption::SipMediaEncryptRequire => self.security(Encryption::Require),
-        };
+        let security = self.security_of(dispatch.media.encryption.unwrap_or_default());
         let local = flow.local.ip();
         Setup {
             call_id: id,
@@ -210,11 +206,21 @@ impl Exchange {
             media_advertised: self.config.media_advertised.filter(|a| a.is_ipv4() == local.is_ipv4()).unwrap_or(local),
             sdp_session_id: self.random.u64() >> 12,
             explanation,
+            outbound: None,
         }
     }
 }
 
 impl Exchange {
+    /// The policy of a trunk's or rule's setting.
+    pub(crate) fn security_of(&mut self, encryption: MediaEncryption) -> Security {
+        match encryption {
+            MediaEncryption::SipMediaEncryptDisable => Security::OFF,
+            MediaEncryption::SipMediaEncryptAllow => self.security(Encryption::Allow),
+            MediaEncryption::SipMediaEncryptRequire => self.security(Encryption::Require),
+        }
+    }
+
     /// A policy with keys that are nobody else's.
     fn security(&mut self, encryption: Encryption) -> Security {
         Security::new(encryption, KeyMaterial::new(self.random.bytes()))
@@ -245,7 +251,7 @@ fn agent_request(agent: &AgentDispatch) -> AgentRequest {
 
 /// The codecs of a call, as LiveKit prefers them when it offers, unless the trunk or rule lists its
 /// own. An offer's own order counts when there is one (RFC 3264 §6.1).
-fn codecs(media: &trunkline_routing::record::MediaConfig) -> Vec<AudioCodec> {
+pub(crate) fn codecs(media: &trunkline_routing::record::MediaConfig) -> Vec<AudioCodec> {
     let all = [
         ("G722", AudioCodec::G722),
         ("PCMU", AudioCodec::Pcmu),

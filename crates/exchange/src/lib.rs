@@ -19,6 +19,7 @@ mod config;
 mod exchange;
 mod guard;
 mod info;
+mod outbound;
 mod peers;
 mod pending;
 pub mod port;

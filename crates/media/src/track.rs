@@ -25,6 +25,15 @@ pub(crate) struct Subscriber {
     pub(crate) section: usize,
 }
 
+/// Which numbers a voice of our own goes out with.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Fed {
+    /// Those of our encoder.
+    Encoded,
+    /// Those of the far end, whose packets go on as they came.
+    Passed,
+}
+
 /// See the module.
 pub(crate) struct Track {
     pub(crate) sid: TrackSid,
@@ -41,6 +50,7 @@ pub(crate) struct Track {
     pub(crate) arrivals: Arrivals,
     /// Tells its numbers from those of other tracks, and from its own of before a new origin.
     pub(crate) id: u64,
+    fed: Option<Fed>,
 }
 
 impl Track {
@@ -55,7 +65,25 @@ impl Track {
             level: 0.0,
             arrivals: Arrivals::default(),
             id,
+            fed: None,
         }
+    }
+
+    /// What follows has its numbers from there. Where that is new, subscribers must not take them
+    /// for a continuation: the track is counted as another one, for which `next` is the number.
+    pub(crate) fn is_fed(&mut self, fed: Fed, next: &mut u64) {
+        if self.fed.is_some_and(|before| before != fed) {
+            *next += 1;
+            self.id = *next;
+        }
+        self.fed = Some(fed);
+    }
+
+    /// Another encoder, whose numbers begin anew.
+    pub(crate) fn renew(&mut self, uplink: Option<Uplink>, next: &mut u64) {
+        *next += 1;
+        self.id = *next;
+        self.uplink = uplink.map(Box::new);
     }
 
     /// Whether the phones of the room hear it through a downlink.

@@ -11,6 +11,7 @@ pub mod doctor;
 mod exchange_thread;
 mod outputs;
 mod run;
+mod listening;
 mod server;
 
 pub use config::Config;

@@ -56,3 +56,7 @@ pub const MAX_CALL_DURATION: Duration = Duration::from_secs(24 * 3600);
 pub const RINGING_TIMEOUT: Duration = Duration::from_secs(180);
 /// Nonces are good for this long.
 pub const NONCE_LIFETIME: Duration = Duration::from_secs(60);
+/// Dialogs that one INVITE of ours may make by forking; further ones are not looked at.
+pub const FORKS: usize = 16;
+/// The final answer to a re-INVITE of ours that met a provisional one.
+pub const REINVITE: Duration = Duration::from_secs(180);

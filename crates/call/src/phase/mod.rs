@@ -2,6 +2,8 @@
 
 mod active;
 mod answering;
+pub(crate) mod automation;
+mod dialing;
 mod draining;
 mod ending;
 mod recording;
@@ -9,6 +11,7 @@ mod ringing;
 
 pub(crate) use active::Active;
 pub(crate) use answering::Answering;
+pub(crate) use dialing::Dialing;
 pub(crate) use draining::Draining;
 pub(crate) use ending::{Ending, leave_room};
 pub(crate) use recording::Recording;

@@ -1,8 +1,14 @@
 //! Transactions and dialogs of all peers in one table.
 
+mod acknowledge;
+mod calling;
+mod cancel;
 mod client;
 mod dialog;
+mod draft;
 mod invite;
+mod invite_answers;
+mod invite_client;
 mod outgoing;
 mod receive;
 mod request;

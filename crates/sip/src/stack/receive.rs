@@ -13,7 +13,9 @@ use crate::{
 use trunkline_types::Time;
 
 /// Methods with a handler.
-pub(crate) const ALLOW: &str = "INVITE, ACK, CANCEL, BYE, OPTIONS, INFO";
+pub(crate) const ALLOW: &str = "INVITE, ACK, CANCEL, BYE, OPTIONS, INFO, UPDATE, REFER, NOTIFY";
+/// Extensions that a far end may use (RFC 4028, RFC 3891, RFC 4488).
+pub(crate) const SUPPORTED: &str = "timer, replaces, norefersub";
 
 /// Whether the method is one of SIP's own (RFC 3261 and its extensions).
 pub(crate) fn is_known_method(method: &str) -> bool {
@@ -45,7 +47,7 @@ impl Stack {
     pub fn handle(&mut self, received: &Received, now: Time, out: &mut Vec<Action>) {
         let Ok(message) = &received.message else { return };
         if !message.is_request() {
-            return self.response_received(message, now, out);
+            return self.response_received(message, received.flow, now, out);
         }
         match message.method() {
             "ACK" => self.ack_received(message, out),
@@ -77,11 +79,11 @@ impl Stack {
         }
         match self.dialogs.get_mut(&id).filter(|d| d.is_peer(flow.remote.ip())) {
             None => self.answer_at_once(message, flow, 481, gone, &[], now, out),
-            Some(dialog) if message.cseq() <= dialog.remote_cseq => {
+            Some(dialog) if dialog.remote_cseq.is_some_and(|last| message.cseq() <= last) => {
                 self.answer_at_once(message, flow, 500, "CSeq Out of Order", &[], now, out);
             }
             Some(dialog) => {
-                dialog.remote_cseq = message.cseq();
+                dialog.remote_cseq = Some(message.cseq());
                 self.inside_dialog(message, flow, id, now, out);
             }
         }
@@ -104,15 +106,15 @@ impl Stack {
 
     fn inside_dialog(&mut self, message: &Message, flow: Flow, dialog: DialogId, now: Time, out: &mut Vec<Action>) {
         if message.method() == "INVITE" {
-            let pending = self.invites.values().any(|i| i.dialog.as_ref() == Some(&dialog) && i.is_pending());
-            if pending {
+            let glare = self.dialogs.get(&dialog).is_some_and(|d| d.calling.is_some() || d.ack_due.is_some());
+            if glare || self.is_serving_invite(&dialog) {
                 return self.answer_at_once(message, flow, 491, "Request Pending", &[], now, out);
             }
-            if let (Some(held), Some(contact)) = (self.dialogs.get_mut(&dialog), message.contact()) {
-                held.target = contact.uri;
-                held.flow = flow;
-            }
             let id = self.number();
+            if let Some(held) = self.dialogs.get_mut(&dialog) {
+                held.refresh(message, flow);
+                held.serving = Some(id);
+            }
             self.open_invite(id, message, flow, Some(dialog.clone()), now);
             let invite = InviteId(id);
             out.push(Action::Event(Event::Reinvite { invite, dialog, message: message.clone(), flow }));
@@ -120,6 +122,12 @@ impl Stack {
         }
         let request = self.open_served(message, flow, now);
         out.push(Action::Event(Event::Request { request, dialog: Some(dialog), message: message.clone(), flow }));
+    }
+
+    /// Whether an INVITE of theirs in this dialog has no final answer yet.
+    pub(crate) fn is_serving_invite(&self, dialog: &DialogId) -> bool {
+        let serving = self.dialogs.get(dialog).and_then(|d| d.serving);
+        serving.and_then(|id| self.invites.get(&id)).is_some_and(|i| i.is_pending())
     }
 
     pub(crate) fn open_invite(&mut self, id: u64, message: &Message, flow: Flow, dialog: Option<DialogId>, now: Time) {
@@ -156,7 +164,7 @@ type Refusal = (u16, &'static str, Vec<(String, String)>);
 /// What RFC 3261 §8.2 has a server look at before anything else.
 fn unacceptable(message: &Message) -> Option<Refusal> {
     let method = message.method();
-    if !matches!(method, "INVITE" | "BYE" | "OPTIONS" | "INFO") {
+    if !matches!(method, "INVITE" | "BYE" | "OPTIONS" | "INFO" | "UPDATE" | "REFER" | "NOTIFY") {
         return Some(match is_known_method(method) {
             true => (405, "Method Not Allowed", vec![header("Allow", ALLOW)]),
             false => (501, "Not Implemented", vec![header("Allow", ALLOW)]),

@@ -1,6 +1,7 @@
 //! The stack's tables, and what it tells its owner.
 
 use super::{
+    calling::{Attempt, Calling, Stage},
     client::Client,
     dialog::{Dialog, DialogId},
     invite::Invite,
@@ -83,7 +84,8 @@ pub enum Event {
     Refused { client: ClientId, message: Message },
     /// A final answer to any other request of ours.
     Response { client: ClientId, message: Message },
-    /// A request of ours was never answered, or could not be sent.
+    /// A request of ours was never answered, or could not be sent; of an INVITE also that it was
+    /// answered after [`Stack::cancel`], which the stack has undone.
     Failed { client: ClientId, why: &'static str },
 }
 
@@ -105,7 +107,13 @@ pub struct Stack {
     pub(crate) next: u64,
     pub(crate) invites: HashMap<u64, Box<Invite>>,
     pub(crate) served: HashMap<u64, Served>,
+    /// Requests of ours other than INVITE.
     pub(crate) clients: HashMap<u64, Client>,
+    /// INVITEs of ours until their final answer, and what is sent for them.
+    pub(crate) callings: HashMap<u64, Box<Calling>>,
+    pub(crate) attempts: HashMap<u64, Box<Attempt>>,
+    /// The last number of a request of ours outside any dialog.
+    pub(crate) outside: u32,
     pub(crate) dialogs: HashMap<DialogId, Box<Dialog>>,
     /// Server transactions by branch, sent-by host and method (RFC 3261 §17.2.3).
     pub(crate) by_key: HashMap<String, Slot>,
@@ -134,6 +142,9 @@ impl Stack {
             invites: HashMap::new(),
             served: HashMap::new(),
             clients: HashMap::new(),
+            callings: HashMap::new(),
+            attempts: HashMap::new(),
+            outside: 0,
             dialogs: HashMap::new(),
             by_key: HashMap::new(),
             by_branch: HashMap::new(),
@@ -144,7 +155,8 @@ impl Stack {
 
     /// What is held.
     pub fn counts(&self) -> StackCounts {
-        let transactions = self.invites.len().saturating_add(self.served.len()).saturating_add(self.clients.len());
+        let served = self.invites.len().saturating_add(self.served.len());
+        let transactions = served.saturating_add(self.clients.len()).saturating_add(self.attempts.len());
         StackCounts { transactions, dialogs: self.dialogs.len(), timers: self.timers.len() }
     }
 
@@ -241,19 +253,28 @@ impl Stack {
                 Timer::InviteEnd(id) => self.invite_ended(id, out),
                 Timer::ServedEnd(id) => self.forget_served(id),
                 Timer::ClientRepeat(id) => self.repeat_request(id, now, out),
-                Timer::ClientEnd(id) => self.client_ended(id, out),
+                Timer::ClientEnd(id) => self.end_client(id, "no answer within 64·T1", out),
+                Timer::AttemptRepeat(id) => self.repeat_attempt(id, now, out),
+                Timer::AttemptEnd(id) => self.attempt_ended(id, out),
             }
         }
     }
 
     /// A stream is gone: requests of ours on it have failed. Dialogs live on; a new connection is
     /// made when they need one.
-    pub fn handle_closed(&mut self, flow: &Flow, now: Time, out: &mut Vec<Action>) {
+    pub fn handle_closed(&mut self, flow: &Flow, _now: Time, out: &mut Vec<Action>) {
         let mut lost: Vec<_> =
             self.clients.iter().filter(|(_, c)| c.flow == *flow && !c.answered).map(|(id, _)| *id).collect();
         lost.sort_unstable();
         for id in lost {
-            self.fail_client(id, "the connection is gone", now, out);
+            self.end_client(id, "the connection is gone", out);
+        }
+        // Of an INVITE that was heard of, the final answer may come on another connection.
+        let unheard = |a: &Attempt| a.flow == *flow && a.stage == Stage::Calling;
+        let mut lost: Vec<_> = self.attempts.iter().filter(|(_, a)| unheard(a)).map(|(id, _)| *id).collect();
+        lost.sort_unstable();
+        for id in lost {
+            self.end_attempt(id, "the connection is gone", out);
         }
     }
 }

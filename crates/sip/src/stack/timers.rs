@@ -17,6 +17,10 @@ pub(crate) enum Timer {
     ClientRepeat(u64),
     /// Timer F, then K.
     ClientEnd(u64),
+    /// Timer A.
+    AttemptRepeat(u64),
+    /// Timer B, then D or M; the wait for what follows a CANCEL.
+    AttemptEnd(u64),
 }
 
 #[derive(Debug, Default)]
