@@ -99,9 +99,11 @@ pub fn initial(setup: &mut Setup) -> BTreeMap<String, String> {
     if let Some(outbound) = &setup.outbound {
         attributes.insert("sip.callStatus".into(), "dialing".into());
         attributes.insert("sip.trunkID".into(), setup.trunk_id.to_string());
-        for (name, value) in
-            [("sip.phoneNumber", &invite.to), ("sip.hostname", &outbound.hostname), ("sip.trunkPhoneNumber", &invite.from)]
-        {
+        for (name, value) in [
+            ("sip.phoneNumber", &invite.to),
+            ("sip.hostname", &outbound.hostname),
+            ("sip.trunkPhoneNumber", &invite.from),
+        ] {
             if !setup.hidden {
                 attributes.insert(name.into(), value.clone());
             }

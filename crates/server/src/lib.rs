@@ -9,9 +9,9 @@ pub mod config;
 mod control;
 pub mod doctor;
 mod exchange_thread;
+mod listening;
 mod outputs;
 mod run;
-mod listening;
 mod server;
 
 pub use config::Config;

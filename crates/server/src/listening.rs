@@ -20,7 +20,8 @@ fn made_concrete(bound: SocketAddr) -> Vec<SocketAddr> {
     if !bound.ip().is_unspecified() {
         return vec![bound];
     }
-    let v4 = [routed(Ipv4Addr::UNSPECIFIED.into(), Ipv4Addr::new(192, 0, 2, 1).into()), Some(Ipv4Addr::LOCALHOST.into())];
+    let v4 =
+        [routed(Ipv4Addr::UNSPECIFIED.into(), Ipv4Addr::new(192, 0, 2, 1).into()), Some(Ipv4Addr::LOCALHOST.into())];
     let documentation = Ipv6Addr::new(0x2001, 0xdb8, 0, 0, 0, 0, 0, 1);
     let v6 = [routed(Ipv6Addr::UNSPECIFIED.into(), documentation.into()), Some(Ipv6Addr::LOCALHOST.into())];
     // A socket for all addresses of IPv6 usually serves IPv4 as well.

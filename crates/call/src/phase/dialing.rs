@@ -9,8 +9,10 @@ use crate::{
         DialCommand, DialEvent, DialFailure, DialNews, DialOutcome, FarAnswer, reason_of_failure, reason_of_status,
     },
     media::{LegMedia, MediaFact, MediaPlan},
+    midcall::Agreed,
     negotiation::{Negotiation, Unusable},
     record::CallStatus,
+    session_timer::{self, TimerHeaders},
 };
 use std::collections::BTreeMap;
 use trunkline_types::{EndReason, Time};
@@ -70,7 +72,9 @@ impl Dialing {
                 effects.push(Effect::Media(MediaPlan::Open { leg: facts.leg(), room, local: facts.setup.media_local }));
                 self.leg = Leg::Opening;
             }
-            Event::Room(RoomEvent::JoinFailed { why }) => return self.fail(EndReason::Resource, why, facts, now, effects),
+            Event::Room(RoomEvent::JoinFailed { why }) => {
+                return self.fail(EndReason::Resource, why, facts, now, effects);
+            }
             Event::Media(MediaFact::Opened { rtp, .. }) => return self.place(rtp.port(), facts, now, effects),
             Event::Media(MediaFact::OpenFailed { why, .. }) => {
                 self.leg = Leg::Waiting;
@@ -82,7 +86,14 @@ impl Dialing {
             Event::Dial(DialEvent::Failed(failure)) => return self.not_asked(failure, facts, now, effects),
             Event::Room(RoomEvent::Removed(reason)) => {
                 let reason = super::ending::reason_of_removal(reason);
-                return self.give_up(reason, "the room gave the call up before it was answered", true, facts, now, effects);
+                return self.give_up(
+                    reason,
+                    "the room gave the call up before it was answered",
+                    true,
+                    facts,
+                    now,
+                    effects,
+                );
             }
             Event::Room(RoomEvent::EndRequested { headers }) => {
                 facts.last_headers = headers;
@@ -155,13 +166,7 @@ impl Dialing {
     }
 
     /// 200: ACK before anything else, whatever its description is worth.
-    fn answered(
-        self: Box<Self>,
-        answer: FarAnswer,
-        facts: &mut Facts,
-        now: Time,
-        effects: &mut Vec<Effect>,
-    ) -> Phase {
+    fn answered(self: Box<Self>, answer: FarAnswer, facts: &mut Facts, now: Time, effects: &mut Vec<Effect>) -> Phase {
         effects.push(Effect::Sip(SipCommand::Dial(DialCommand::Acknowledge)));
         facts.record.answered_at_ms = Some(now.unix_millis());
         let agreed = match &answer.sdp {
@@ -200,17 +205,23 @@ impl Dialing {
         tell_room(changes, facts, now, effects);
         facts.persist(effects);
         effects.push(Effect::Announce(Moment::Answered, facts.snapshot()));
-        if facts.automating {
-            super::automation::send(digits, facts, now, effects);
-        } else {
-            effects.push(Effect::Dial(DialNews::Active));
-        }
         let port = match self.leg {
             Leg::Open(port) => port,
             Leg::Waiting | Leg::Opening => 0,
         };
         let deadline = now + facts.setup.max_call_duration;
-        Phase::Active(Box::new(Active { negotiation, port, deadline }))
+        let (far, takes_update) =
+            (&facts.setup.invite.headers, super::answering::takes_update(&facts.setup.invite.headers));
+        let timer = session_timer::as_client(&TimerHeaders::of(far), now);
+        let mut call =
+            Box::new(Active::new(negotiation, port, deadline, Agreed { timer, takes_update, secure: false }));
+        call.agreed_on(&media, facts, now, effects);
+        if facts.automating {
+            call.send_digits(digits, facts, now, effects);
+        } else {
+            effects.push(Effect::Dial(DialNews::Active));
+        }
+        Phase::Active(call)
     }
 
     /// The 200 is acknowledged, but there is nothing to talk over: BYE.

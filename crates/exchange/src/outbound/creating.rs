@@ -6,7 +6,7 @@ use super::{
 };
 use crate::{
     Exchange, Output,
-    admission::{codecs, millis},
+    admission::{codecs, millis, rules},
     command::{ApiError, Code, DialRequest, Reply, RequestId, SipParticipant},
     exchange::Drain,
     port::Level,
@@ -20,7 +20,7 @@ use trunkline_call::{
 use trunkline_room::RoomSettings;
 use trunkline_routing::{
     dial::DialPlan,
-    record::{AgentLeft, DtmfMethod, MediaConfig},
+    record::{AgentLeft, MediaConfig},
 };
 use trunkline_types::{CallId, RuleId, Time, limits};
 
@@ -60,10 +60,11 @@ impl Exchange {
         self.outbound.allowance.take(&plan.trunk.id, &plan.options, now)?;
         let id = CallId::random(&mut self.random);
         let setup = self.outbound_setup(id.clone(), request, &plan);
+        let session_expires = setup.midcall.session_expires;
         let mut effects = Vec::new();
         let call = Call::dial(setup, now, &mut effects);
         self.gauges.dials += 1;
-        self.outbound.legs.insert(id.clone(), Box::new(Leg::new(plan, waiting)));
+        self.outbound.legs.insert(id.clone(), Box::new(Leg::new(plan, session_expires, waiting)));
         self.calls.insert(id.clone(), call, None, RoomSettings::default());
         self.call_effects(&id, effects, now, outputs);
         Ok(id)
@@ -125,11 +126,12 @@ impl Exchange {
             security: self.security_of(media.encryption.unwrap_or_default()),
             media_local: local,
             media_advertised: self.config.media_advertised.filter(|a| a.is_ipv4() == local.is_ipv4()).unwrap_or(local),
+            midcall: rules(options),
+            pin: None,
             sdp_session_id: self.random.u64() >> 12,
             explanation: Explanation::of(&format!("CreateSIPParticipant through {}", trunk_name(plan))),
             outbound: Some(Box::new(Outbound {
-                dtmf: request.dtmf,
-                dtmf_by_info: options.dtmf == Some(DtmfMethod::Info),
+                dtmf: request.dtmf.replace('W', "w"),
                 play_dialtone: request.play_dialtone,
                 hostname: trunk.address.clone(),
             })),

@@ -6,7 +6,7 @@ use std::{
     net::SocketAddr,
     time::Duration,
 };
-use trunkline_sip::{ClientId, HeaderList, Message, locate::Target, Outgoing};
+use trunkline_sip::{ClientId, HeaderList, Message, Outgoing, locate::Target};
 use trunkline_types::Time;
 
 /// Targets remembered; the one that recovers first goes first.

@@ -6,13 +6,10 @@ use std::time::Duration;
 use trunkline_call::{
     Event as CallEvent,
     dial::{DialCommand, DialEvent, DialFailure, FarAnswer},
+    session_timer,
 };
 use trunkline_routing::record::Options;
-use trunkline_sip::{
-    Address, ClientId, Event, HeaderList, Message, Uri,
-    flow::Flow,
-    Credentials, Outgoing,
-};
+use trunkline_sip::{Address, ClientId, Credentials, Event, HeaderList, Message, Outgoing, Uri, flow::Flow};
 use trunkline_types::{CallId, Time, is_reserved_header, limits, normalize_number};
 
 /// How long a target may be silent while another one is left, milliseconds.
@@ -52,13 +49,6 @@ impl Exchange {
             DialCommand::Acknowledge => {
                 if let Some(dialog) = self.calls.get(id).and_then(|entry| entry.dialog.clone()) {
                     self.stack.acknowledge(&dialog, None, now, &mut actions);
-                }
-            }
-            DialCommand::Info { digit } => {
-                if let Some(dialog) = self.calls.get(id).and_then(|entry| entry.dialog.clone()) {
-                    let body = format!("Signal={digit}\r\nDuration=160\r\n");
-                    let body = Some(("application/dtmf-relay", body.into_bytes().into()));
-                    self.stack.request(&dialog, "INFO", &[], body, now, &mut actions);
                 }
             }
         }
@@ -104,17 +94,23 @@ impl Exchange {
         let leg = self.outbound.legs.get(id)?;
         let facts = self.calls.get(id)?.call.facts();
         let (plan, trunk) = (&leg.plan, &leg.plan.trunk);
-        let credentials = (plan.own_peer && !trunk.auth_username.is_empty() && !trunk.auth_password.is_empty()).then(|| Credentials {
-            username: trunk.auth_username.clone(),
-            password: trunk.auth_password.clone(),
-            peers: leg.peers.clone(),
-        });
-        let headers: HeaderList = plan
+        let credentials =
+            (plan.own_peer && !trunk.auth_username.is_empty() && !trunk.auth_password.is_empty()).then(|| {
+                Credentials {
+                    username: trunk.auth_username.clone(),
+                    password: trunk.auth_password.clone(),
+                    peers: leg.peers.clone(),
+                }
+            });
+        let mut headers: HeaderList = plan
             .headers
             .iter()
             .filter(|(name, _)| !is_reserved_header(name))
             .map(|(name, value)| (name.clone(), value.clone()))
             .collect();
+        // That we support timers stands in every INVITE.
+        let timer = session_timer::offered(leg.session_expires).into_iter();
+        headers.extend(timer.filter(|(name, _)| name != "Supported"));
         Some(Outgoing {
             call_id: facts.setup.invite.call_id.clone(),
             local_tag: id.to_string(),
@@ -218,6 +214,8 @@ impl Exchange {
                 leg.refusal = Some(answer);
                 return self.try_next_target(id, now, outputs);
             }
+        } else if answer.status == 422 && goes_on && leg.lengthen(message) {
+            return self.same_target_again(id, now, outputs);
         } else {
             let allowed = leg.plan.options.follow_redirects.unwrap_or(0).min(MAX_REDIRECTS);
             if goes_on
@@ -241,11 +239,22 @@ impl Exchange {
         self.events.push_back((id.clone(), CallEvent::Dial(DialEvent::Refused(answer))));
     }
 
+    /// The same target, with what it wants.
+    fn same_target_again(&mut self, id: &CallId, now: Time, outputs: &mut Vec<Output>) {
+        if let Some(leg) = self.outbound.legs.get_mut(id)
+            && let Some(target) = leg.current.take()
+        {
+            leg.targets.push_front(target);
+        }
+        self.try_next_target(id, now, outputs);
+    }
+
     fn invite_failed(&mut self, id: &CallId, why: &'static str, now: Time, outputs: &mut Vec<Output>) {
         let Some(leg) = self.outbound.legs.get_mut(id) else {
             return self.dial_failed(id, DialFailure::Silent);
         };
-        if let Some(target) = leg.current.take() {
+        // What follows our own CANCEL says nothing about the target.
+        if let Some(target) = leg.current.take().filter(|_| !leg.cancelled) {
             self.outbound.health.failed(&target, now + AVOIDED, now);
         }
         if !leg.cancelled && !leg.targets.is_empty() {
@@ -287,9 +296,10 @@ pub(super) fn retry_after(value: &str) -> Option<Duration> {
 /// A redirection does not lead to where the trunk's own calls may not.
 fn may_be_called(options: &Options, user: &str) -> bool {
     let number = normalize_number(user);
-    options.allowed_destinations.as_ref().is_none_or(|allowed| {
-        allowed.iter().any(|prefix| number.starts_with(&normalize_number(prefix)))
-    })
+    options
+        .allowed_destinations
+        .as_ref()
+        .is_none_or(|allowed| allowed.iter().any(|prefix| number.starts_with(&normalize_number(prefix))))
 }
 
 /// Where a 3xx points: the first Contact that is a SIP URI, with nothing in it that would break a

@@ -16,10 +16,9 @@ use trunkline_routing::{
     record::{Options, OutboundTrunk},
 };
 use trunkline_sip::{
-    Address, ClientId, Event, Message,
+    Address, ClientId, Credentials, Event, Message, Outgoing,
     flow::{Flow, Protocol},
     locate::Target,
-    Credentials, Outgoing,
 };
 use trunkline_types::{Time, TrunkId};
 
@@ -86,11 +85,7 @@ fn pause(failures: u32) -> Duration {
 
 /// The user that registers: the digest user, or else the first number.
 fn user(trunk: &OutboundTrunk) -> &str {
-    if trunk.auth_username.is_empty() {
-        trunk.numbers.first().map_or("", String::as_str)
-    } else {
-        &trunk.auth_username
-    }
+    if trunk.auth_username.is_empty() { trunk.numbers.first().map_or("", String::as_str) } else { &trunk.auth_username }
 }
 
 fn contact(user: &str, host: &str, flow: &Flow) -> String {
@@ -179,7 +174,9 @@ impl Exchange {
         for trunk in due {
             let Some(stored) = self.directory.outbound(&trunk) else { continue };
             let routes = proxy(&self.directory.trunk_options(&trunk));
-            let hop = routes.first().map_or_else(|| format!("sip:{}", stored.address), |route| Address::parse(route).uri.text);
+            let hop = routes
+                .first()
+                .map_or_else(|| format!("sip:{}", stored.address), |route| Address::parse(route).uri.text);
             let query = query_of(&hop, stored.transport);
             match literal(&query) {
                 Some(target) => self.registrar_located(&trunk, vec![target], now, outputs),
@@ -261,10 +258,7 @@ impl Exchange {
             from: format!("<sip:{user}@{host}>"),
             to: format!("<sip:{user}@{host}>"),
             routes,
-            headers: vec![
-                ("Contact".into(), contact(user, &own, &flow)),
-                ("Expires".into(), expires.to_string()),
-            ],
+            headers: vec![("Contact".into(), contact(user, &own, &flow)), ("Expires".into(), expires.to_string())],
             body: None,
             flow,
             credentials,
@@ -286,13 +280,7 @@ impl Exchange {
         None
     }
 
-    fn register_answered(
-        &mut self,
-        trunk: &TrunkId,
-        message: Option<&Message>,
-        now: Time,
-        outputs: &mut Vec<Output>,
-    ) {
+    fn register_answered(&mut self, trunk: &TrunkId, message: Option<&Message>, now: Time, outputs: &mut Vec<Output>) {
         let Some(held) = self.outbound.registrations.by_trunk.get_mut(trunk) else { return };
         let status = message.and_then(Message::status);
         match (status, message) {
@@ -315,7 +303,9 @@ impl Exchange {
                 }
                 self.register_trunk(trunk, Some(least), now, outputs);
             }
-            (None | Some(408 | 503 | 504), _) if !held.targets.is_empty() => self.register_trunk(trunk, None, now, outputs),
+            (None | Some(408 | 503 | 504), _) if !held.targets.is_empty() => {
+                self.register_trunk(trunk, None, now, outputs)
+            }
             (status, message) => {
                 let wait = message.and_then(|m| m.header("Retry-After")).and_then(|v| retry_after(&v));
                 let why = status.map_or_else(|| "no answer".into(), |s| format!("refused with {s}"));

@@ -34,8 +34,11 @@ fn each_refusal_is_the_same_everywhere() {
         world.answer(&invite, "180 Ringing", "", "");
         world.answer(&invite, status, "", "");
         let error = world.error(asked);
-        assert_eq!((error.code, error.message.as_str()), (code, format!("sip status {status}").replace(
-            &status[..3], &format!("{}:", &status[..3])).as_str()), "{status}");
+        assert_eq!(
+            (error.code, error.message.as_str()),
+            (code, format!("sip status {status}").replace(&status[..3], &format!("{}:", &status[..3])).as_str()),
+            "{status}"
+        );
         let told = error.sip_status.expect("the far end's status");
         assert_eq!(format!("{} {}", told.code, told.text), status);
         let left = world.left();

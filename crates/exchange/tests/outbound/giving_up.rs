@@ -10,10 +10,7 @@ use trunkline_routing::record::{Options, OutboundTrunk};
 use trunkline_types::{DisconnectReason as D, EndReason};
 
 fn ringing() -> (World, u64, Sent) {
-    let trunk = OutboundTrunk {
-        attributes_to_headers: BTreeMap::from([("why".into(), "X-Why".into())]),
-        ..trunk()
-    };
+    let trunk = OutboundTrunk { attributes_to_headers: BTreeMap::from([("why".into(), "X-Why".into())]), ..trunk() };
     let mut world = World::with(trunk, Options::default());
     let mut asked = request();
     asked.attributes.insert("why".into(), "changed my mind".into());
