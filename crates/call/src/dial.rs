@@ -10,8 +10,6 @@ use trunkline_types::EndReason;
 pub struct Outbound {
     /// Digits to send once the call is answered (`0-9*#A-Dw`).
     pub dtmf: String,
-    /// They go by INFO instead of RTP.
-    pub dtmf_by_info: bool,
     /// The room hears a ringing tone until the far end is heard.
     pub play_dialtone: bool,
     /// The trunk's address, for `sip.hostname`.
@@ -94,11 +92,6 @@ pub enum DialCommand {
     },
     /// ACK to the 2xx.
     Acknowledge,
-    /// A digit by INFO (`application/dtmf-relay`).
-    Info {
-        /// `0-9*#A-D`.
-        digit: char,
-    },
 }
 
 /// How far a call out has come, for whoever asked for it.

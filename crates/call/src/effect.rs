@@ -4,10 +4,11 @@ use crate::{
     dial::{DialCommand, DialNews},
     media::MediaPlan,
     record::CallRecord,
+    transfer::TransferOutcome,
 };
 use std::collections::BTreeMap;
-use trunkline_sip::HeaderList;
-use trunkline_types::DisconnectReason;
+use trunkline_sip::{HeaderList, RequestId};
+use trunkline_types::{DisconnectReason, Pii};
 
 /// Do this. Effects are carried out in the order in which they stand.
 #[derive(Clone, Debug)]
@@ -24,10 +25,38 @@ pub enum Effect {
     Announce(Moment, Box<CallRecord>),
     /// Tell whoever asked for this call out.
     Dial(DialNews),
+    /// How a transfer goes; whoever asked for it waits for its end.
+    Transfer(TransferNews),
+    /// Call this URI into our room; answered by [`Event::Bridged`](crate::Event::Bridged).
+    Bridge {
+        /// The URI.
+        target: Pii<String>,
+    },
+    /// The far end is on hold, or back, as it was asked for; or a status and a text why not.
+    Held(Result<(), (u16, String)>),
+    /// Whose room these digits open; none for rooms without a pin. Answered by
+    /// [`Event::PinChecked`](crate::Event::PinChecked).
+    CheckPin(Pii<String>),
     /// A line for the operator; it holds no number, address or header value.
     Log(String),
     /// The call is over and done with: forget it.
     Finish,
+}
+
+/// How a transfer goes. The call's record holds the rest, in its last transfer.
+#[derive(Clone, Debug)]
+pub enum TransferNews {
+    /// The first way is tried.
+    Started(Box<CallRecord>),
+    /// It is decided; `text` is for whoever asked.
+    Ended {
+        /// How.
+        outcome: TransferOutcome,
+        /// Why, in one sentence.
+        text: String,
+        /// The record.
+        record: Box<CallRecord>,
+    },
 }
 
 /// The moments of a call that webhooks tell of.
@@ -66,6 +95,8 @@ pub enum SipCommand {
     },
     /// 200 to the pending re-INVITE.
     AnswerReinvite {
+        /// Those of the session timer.
+        headers: HeaderList,
         /// Our answer, or our offer.
         sdp: String,
     },
@@ -75,6 +106,54 @@ pub enum SipCommand {
         status: u16,
         /// The reason phrase.
         reason: String,
+        /// Those of the session timer.
+        headers: HeaderList,
+    },
+    /// re-INVITE.
+    Reinvite {
+        /// Those of the session timer.
+        headers: HeaderList,
+        /// Our offer.
+        sdp: String,
+    },
+    /// ACK to the 2xx of our re-INVITE.
+    Acknowledge,
+    /// UPDATE without an offer: refreshes the session.
+    Update {
+        /// Those of the session timer.
+        headers: HeaderList,
+    },
+    /// REFER.
+    Refer {
+        /// `Refer-To` and custom headers.
+        headers: HeaderList,
+    },
+    /// A digit by INFO.
+    Info {
+        /// `0-9*#A-D`.
+        digit: char,
+    },
+    /// NOTIFY to a REFER of the far end (RFC 3515).
+    Notify {
+        /// The status of the `message/sipfrag`.
+        status: u16,
+        /// Its phrase.
+        reason: &'static str,
+        /// It is the last one.
+        last: bool,
+    },
+    /// The final answer to a request.
+    Respond {
+        /// Which.
+        request: RequestId,
+        /// 200–699.
+        status: u16,
+        /// The reason phrase.
+        reason: String,
+        /// Custom headers.
+        headers: HeaderList,
+        /// A session description.
+        sdp: Option<String>,
     },
     /// BYE in our dialog.
     Bye {

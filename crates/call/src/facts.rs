@@ -4,6 +4,7 @@ use crate::{
     Effect, RoomEvent, Setup,
     media::LegKey,
     record::{CallRecord, CallStatus, Ending},
+    transfer::Transfer,
 };
 use std::collections::BTreeMap;
 use trunkline_types::{EndReason, LegId, ParticipantSid, RoomSid, Time};
@@ -40,12 +41,14 @@ pub struct Facts {
     pub record: CallRecord,
     /// The agents in its room.
     pub agents: Agents,
-    /// Headers that somebody gave for the message that ends the call.
+    /// Headers that somebody gave for the message that is sent next: a REFER, or what ends the call.
     pub last_headers: Vec<(String, String)>,
     /// The digits of a call out are being sent.
     pub(crate) automating: bool,
     /// Writes of an answered call out that nobody waits for.
     unwritten: u8,
+    /// The transfer under way.
+    pub(crate) transfer: Option<Box<Transfer>>,
 }
 
 impl Facts {
@@ -87,6 +90,7 @@ impl Facts {
             explanation: std::mem::take(&mut setup.explanation),
             codec: None,
             media: Default::default(),
+            transfers: Vec::new(),
         };
         Self {
             setup,
@@ -96,6 +100,7 @@ impl Facts {
             last_headers: Vec::new(),
             automating: false,
             unwritten: 0,
+            transfer: None,
         }
     }
 

@@ -2,7 +2,8 @@
 //!
 //! Which message carries what: the 200 to INVITE the trunk's `headers` and the mapped attributes;
 //! our BYE and CANCEL the mapped attributes; the 200 to the far end's BYE the mapped attributes if the
-//! options say so; our BYE, CANCEL and a refusal also the headers given with `lk.sip.EndCall`. An explicit header wins over a mapped attribute, which wins over a trunk's own
+//! options say so; a REFER the mapped attributes and the headers given with the transfer; our BYE,
+//! CANCEL and a refusal also the headers given with `lk.sip.EndCall`. An explicit header wins over a mapped attribute, which wins over a trunk's own
 //! header; names compare without case; the order is that of the attribute names.
 
 use crate::{
@@ -26,6 +27,8 @@ pub enum Carrier {
     Refusal,
     /// CANCEL of our INVITE.
     Cancel,
+    /// REFER.
+    Refer,
 }
 
 impl Carrier {
@@ -37,6 +40,7 @@ impl Carrier {
             Self::AnswerToBye => "200 to BYE",
             Self::Refusal => "refusal",
             Self::Cancel => "CANCEL",
+            Self::Refer => "REFER",
         }
     }
 }
@@ -54,7 +58,7 @@ pub(crate) fn build(facts: &mut Facts, carrier: Carrier, send: Result<(), &str>,
     }
     let mapped = match carrier {
         Carrier::Refusal => Default::default(),
-        Carrier::Answer | Carrier::Bye | Carrier::AnswerToBye | Carrier::Cancel => {
+        Carrier::Answer | Carrier::Bye | Carrier::AnswerToBye | Carrier::Refer | Carrier::Cancel => {
             facts.setup.attributes_to_headers.clone()
         }
     };
@@ -89,7 +93,7 @@ pub(crate) fn build(facts: &mut Facts, carrier: Carrier, send: Result<(), &str>,
             delivery,
         });
     }
-    if matches!(carrier, Carrier::Bye | Carrier::Refusal | Carrier::Cancel) {
+    if matches!(carrier, Carrier::Bye | Carrier::Refusal | Carrier::Refer | Carrier::Cancel) {
         add_explicit(facts, carrier, &mut headers, now);
     }
     headers

@@ -1,6 +1,9 @@
 //! What is kept of a call: its record and a receipt per header.
 
-use crate::media::{Codec, LegStats};
+use crate::{
+    media::{Codec, LegStats},
+    transfer::TransferRecord,
+};
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 use std::{collections::BTreeMap, sync::Arc};
@@ -79,7 +82,7 @@ pub struct Receipt {
     pub value: String,
     /// When the attribute was last set, Unix milliseconds.
     pub set_at_ms: i64,
-    /// The message: `200`, `BYE`, `200 to BYE`, `refusal`, `CANCEL`.
+    /// The message: `200`, `BYE`, `200 to BYE`, `REFER`, `refusal`, `CANCEL`.
     pub message: String,
     /// When the message was first sent, Unix milliseconds; `None` if never.
     pub sent_at_ms: Option<i64>,
@@ -141,6 +144,9 @@ pub struct CallRecord {
     pub codec: Option<Codec>,
     /// Media counters.
     pub media: LegStats,
+    /// Its transfers, the last ones.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub transfers: Vec<TransferRecord>,
 }
 
 /// A JSON value that is carried, not interpreted: its text, which takes a tenth of a tree's room.

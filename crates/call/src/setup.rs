@@ -1,6 +1,6 @@
 //! What a call begins with: the INVITE and the decision routing has made about it.
 
-use crate::{dial::Outbound, record::Explanation};
+use crate::{dial::Outbound, midcall::Rules, pin::Prompt, record::Explanation};
 use std::{collections::BTreeMap, net::IpAddr, net::SocketAddr, time::Duration};
 use trunkline_sdp::{AudioCodec, Security};
 use trunkline_types::{
@@ -91,6 +91,10 @@ pub struct Setup {
     pub media_local: IpAddr,
     /// The address the SDP names.
     pub media_advertised: IpAddr,
+    /// What holds in the middle of the call.
+    pub midcall: Rules,
+    /// The caller has to enter a pin first: `room_name`, `identity` and the like are not known yet.
+    pub pin: Option<Prompt>,
     /// For `o=`.
     pub sdp_session_id: u64,
     /// The explanation tree of the decision.

@@ -58,6 +58,8 @@ impl Exchange {
                 return self.perform_rpc(request, &rpc, now, outputs);
             }
             Command::CreateSipParticipant(dial) => return self.create_sip_participant(request, *dial, now, outputs),
+            Command::TransferSipParticipant(transfer) => return self.transfer(request, *transfer, now, outputs),
+            Command::Hold { room, identity, hold } => return self.hold(request, &room, &identity, hold, outputs),
             Command::CreateInboundTrunk(trunk) => self
                 .directory
                 .create_inbound(*trunk, &mut self.random, now_ms)
@@ -182,6 +184,9 @@ impl Exchange {
             Command::Explain(facts) => {
                 let decision = self.directory.decide(&facts, &mut self.random);
                 Ok(Reply::Explanation(Box::new(decision.explanation)))
+            }
+            Command::MoveParticipant { room, identity, destination } => {
+                self.move_participant(&room, &identity, &destination, now, outputs)
             }
             Command::CreateDispatch { room, agent } => self.create_dispatch(&room, *agent, now, outputs),
             Command::DeleteDispatch { room, dispatch } => self.delete_dispatch(&room, &dispatch, now, outputs),

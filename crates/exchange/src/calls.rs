@@ -2,6 +2,7 @@
 
 use crate::{
     Exchange, Output,
+    midcall::Asked,
     port::{Level, Record, Webhook},
 };
 use std::{
@@ -9,7 +10,8 @@ use std::{
     panic::{AssertUnwindSafe, catch_unwind},
 };
 use trunkline_call::{Call, Effect, Event, Moment, RoomCommand, RoomEvent, SipCommand};
-use trunkline_room::{Join, Kind, Packet, ParticipantPatch, RoomSettings};
+use trunkline_room::{Join, Kind, Packet, ParticipantPatch, RoomInfo, RoomSettings};
+use trunkline_routing::CallFacts;
 use trunkline_sip::{ClientId, DialogId, InviteId, RequestId};
 use trunkline_types::{CallId, ParticipantSid, RoomSid, Time};
 
@@ -21,6 +23,12 @@ pub(crate) struct Entry {
     pub(crate) dialog: Option<DialogId>,
     pub(crate) reinvite: Option<InviteId>,
     pub(crate) bye: Option<RequestId>,
+    /// The number of our first REFER: NOTIFYs may come.
+    pub(crate) refer_cseq: Option<u32>,
+    /// What routing has to know when the caller has entered his pin.
+    pub(crate) asked: Option<Box<CallFacts>>,
+    /// The call whose participant this one becomes (RFC 3891).
+    pub(crate) replaces: Option<CallId>,
     pub(crate) place: Place,
     /// Applied if the call creates its room.
     pub(crate) room_settings: RoomSettings,
@@ -78,6 +86,8 @@ pub(crate) struct Calls {
     pub(crate) by_invite: HashMap<InviteId, CallId>,
     pub(crate) by_dialog: HashMap<DialogId, CallId>,
     pub(crate) by_client: HashMap<ClientId, CallId>,
+    /// Requests of ours in the middle of calls.
+    pub(crate) by_asked: HashMap<ClientId, (CallId, Asked)>,
     pub(crate) by_participant: HashMap<ParticipantSid, CallId>,
     by_room: HashMap<RoomSid, BTreeSet<CallId>>,
 }
@@ -132,6 +142,9 @@ impl Calls {
             dialog: None,
             reinvite: None,
             bye: None,
+            refer_cseq: None,
+            asked: None,
+            replaces: None,
             place: Place::Outside,
             room_settings,
             traced: 0,
@@ -155,7 +168,14 @@ impl Calls {
         }
     }
 
-    fn enter(&mut self, id: &CallId, room: RoomSid, participant: ParticipantSid, room_name: String, identity: String) {
+    pub(crate) fn enter(
+        &mut self,
+        id: &CallId,
+        room: RoomSid,
+        participant: ParticipantSid,
+        room_name: String,
+        identity: String,
+    ) {
         let Some(entry) = self.entries.get_mut(id) else { return };
         self.by_participant.insert(participant.clone(), id.clone());
         self.by_room.entry(room.clone()).or_default().insert(id.clone());
@@ -168,6 +188,19 @@ impl Calls {
         if let Place::Inside { room, participant, .. } = &entry.place {
             self.by_participant.remove(participant);
             entry.place = Place::Left { room: room.clone() };
+        }
+    }
+
+    /// Takes note that the call has nothing to do with a room any more.
+    pub(crate) fn forget_room(&mut self, id: &CallId, room: &RoomSid) {
+        if let Some(calls) = self.by_room.get_mut(room) {
+            calls.remove(id);
+            if calls.is_empty() {
+                self.by_room.remove(room);
+            }
+        }
+        if let Some(entry) = self.entries.get_mut(id) {
+            entry.place = Place::Outside;
         }
     }
 
@@ -192,13 +225,8 @@ impl Calls {
         if let Place::Inside { participant, .. } = &entry.place {
             self.by_participant.remove(participant);
         }
-        if let Some(room) = entry.place.room()
-            && let Some(calls) = self.by_room.get_mut(room)
-        {
-            calls.remove(id);
-            if calls.is_empty() {
-                self.by_room.remove(room);
-            }
+        if let Some(room) = entry.place.room().cloned() {
+            self.forget_room(id, &room);
         }
         Some(entry)
     }
@@ -248,6 +276,10 @@ impl Exchange {
                     })));
                 }
                 Effect::Dial(news) => self.dial_news(id, news, outputs),
+                Effect::Transfer(news) => self.transfer_news(id, news, now, outputs),
+                Effect::Bridge { target } => self.bridge_to(id, &target.0, now, outputs),
+                Effect::Held(result) => self.held(id, result, outputs),
+                Effect::CheckPin(pin) => self.check_pin(id, &pin.0),
                 Effect::Log(text) => Self::log(Level::Info, Some(id), text, outputs),
                 Effect::Finish => self.finish(id, outputs),
             }
@@ -256,6 +288,7 @@ impl Exchange {
 
     fn finish(&mut self, id: &CallId, outputs: &mut Vec<Output>) {
         let Some(entry) = self.calls.remove(id) else { return };
+        self.forget_waiters(id, outputs);
         if let Some(dialog) = &entry.dialog {
             self.stack.forget(dialog);
         }
@@ -297,16 +330,16 @@ impl Exchange {
                     stack.reject(invite, tag, status, &reason, &headers, now, &mut actions);
                 }
             }
-            SipCommand::AnswerReinvite { sdp } => {
+            SipCommand::AnswerReinvite { headers, sdp } => {
                 if let Some(reinvite) = entry.reinvite.take() {
                     let body = Some(("application/sdp", sdp.into_bytes().into()));
-                    stack.answer(&reinvite, tag, &[], body, now, &mut actions);
+                    stack.answer(&reinvite, tag, &headers, body, now, &mut actions);
                     self.calls.by_invite.remove(&reinvite);
                 }
             }
-            SipCommand::RejectReinvite { status, reason } => {
+            SipCommand::RejectReinvite { status, reason, headers } => {
                 if let Some(reinvite) = entry.reinvite.take() {
-                    stack.reject(&reinvite, tag, status, &reason, &[], now, &mut actions);
+                    stack.reject(&reinvite, tag, status, &reason, &headers, now, &mut actions);
                     self.calls.by_invite.remove(&reinvite);
                 }
             }
@@ -325,13 +358,35 @@ impl Exchange {
                     stack.respond(&request, 200, "OK", &headers, None, now, &mut actions);
                 }
             }
+            SipCommand::Respond { request, status, reason, headers, sdp } => {
+                let body = sdp.map(|sdp| ("application/sdp", sdp.into_bytes().into()));
+                stack.respond(&request, status, &reason, &headers, body, now, &mut actions);
+            }
+            command => return self.call_asks(id, command, now, outputs),
         }
         self.sip_actions(actions, None, now, outputs);
+    }
+
+    /// A call that has come into a room learns who is there, and they of it.
+    pub(crate) fn look_round(
+        &mut self,
+        id: &CallId,
+        room: &RoomInfo,
+        inside: &ParticipantSid,
+        outputs: &mut Vec<Output>,
+    ) {
+        self.heard_by_phone(&room.sid, Some(inside), outputs);
+        self.agents_seen_by(id, room);
+        if self.someone_else_publishes(&room.name, id) {
+            self.subscribe_call(id);
+            self.play_builtins(&room.sid, outputs);
+        }
     }
 
     fn call_room(&mut self, id: &CallId, command: RoomCommand, now: Time, outputs: &mut Vec<Output>) {
         let mut events = Vec::new();
         match command {
+            RoomCommand::Join { .. } if self.take_place(id, now, outputs) => {}
             RoomCommand::Join { room, identity, name, metadata, attributes } => {
                 let Some(entry) = self.calls.get_mut(id) else { return };
                 let settings = std::mem::take(&mut entry.room_settings);
@@ -345,12 +400,7 @@ impl Exchange {
                         let joined =
                             RoomEvent::Joined { room: info.sid.clone(), participant: participant.sid, identity };
                         self.events.push_back((id.clone(), Event::Room(joined)));
-                        self.heard_by_phone(&info.sid, Some(&inside), outputs);
-                        self.agents_seen_by(id, &info);
-                        if self.someone_else_publishes(&room, id) {
-                            self.subscribe_call(id);
-                            self.play_builtins(&info.sid, outputs);
-                        }
+                        self.look_round(id, &info, &inside, outputs);
                     }
                     Err(error) => {
                         let failed = RoomEvent::JoinFailed { why: error.to_string() };

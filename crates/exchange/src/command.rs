@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 use std::{collections::BTreeMap, time::Duration};
 pub use trunkline_call::media::timings::{Stage, Timings};
 pub use trunkline_call::record::{CallRecord, LadderEntry};
+pub use trunkline_call::transfer::TransferOutcome;
 use trunkline_room::{
     ParticipantInfo, ParticipantPatch, RoomInfo, RoomSettings, TrackInfo,
     signal::Connect,
@@ -212,19 +213,6 @@ pub struct TransferReply {
     pub outcome: TransferOutcome,
     /// What the far end said last, if it said anything.
     pub sip_status: Option<SipStatus>,
-}
-
-/// LiveKit's `SIPTransferStatus` and `SIPTransferReason` in one.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-#[expect(missing_docs, reason = "LiveKit's names")]
-pub enum TransferOutcome {
-    Completed,
-    CallEnded,
-    Rejected,
-    RingingTimeout,
-    SubscriptionTerminated,
-    Canceled,
 }
 
 /// A SIP status with its text, as LiveKit's `SIPStatus`.

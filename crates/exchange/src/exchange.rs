@@ -11,6 +11,7 @@ use crate::{
     peers::Peers,
     pending::Pending,
     port::{Level, LogLine},
+    transfers::Waiters,
 };
 use std::collections::{BTreeMap, VecDeque};
 use trunkline_call::{
@@ -37,6 +38,7 @@ pub struct Exchange {
     pub(crate) agents: Agents,
     pub(crate) pending: Pending,
     pub(crate) outbound: Outbound,
+    pub(crate) waiters: Waiters,
     /// Events for calls, in the order in which they arose while an input was applied.
     pub(crate) events: VecDeque<(CallId, Event)>,
     pub(crate) gauges: Gauges,
@@ -74,6 +76,7 @@ impl Exchange {
             agents: Agents::default(),
             pending: Pending::default(),
             outbound: Outbound::default(),
+            waiters: Waiters::default(),
             events: VecDeque::new(),
             gauges: Gauges::default(),
             timings: BTreeMap::new(),

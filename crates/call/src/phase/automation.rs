@@ -3,31 +3,25 @@
 //! The call is in its active phase meanwhile: either side may end it, and the far end may change
 //! its session.
 
-use crate::{
-    Effect, Facts, RoomCommand, SipCommand,
-    dial::{DialCommand, DialNews},
-    media::MediaPlan,
-};
+use super::Active;
+use crate::{Effect, Facts, RoomCommand, dial::DialNews, media::MediaPlan};
 use std::collections::BTreeMap;
 use trunkline_types::Time;
 
-/// Sends the digits. By INFO they go one behind the other without pauses: each is a request of its
-/// own, which the far end acknowledges.
-pub(crate) fn send(digits: String, facts: &mut Facts, now: Time, effects: &mut Vec<Effect>) {
-    let by_info = facts.setup.outbound.as_ref().is_some_and(|o| o.dtmf_by_info);
-    if !by_info {
-        effects.push(Effect::Media(MediaPlan::SendDtmf { leg: facts.leg(), digits }));
-        return;
+impl Active {
+    /// Begins to send the digits, the way the trunk wants them.
+    pub(super) fn send_digits(&mut self, digits: String, facts: &Facts, now: Time, effects: &mut Vec<Effect>) {
+        if facts.setup.midcall.dtmf_by_info {
+            self.mid.queue_digits(&digits, now);
+        } else {
+            effects.push(Effect::Media(MediaPlan::SendDtmf { leg: facts.leg(), digits }));
+        }
     }
-    for digit in digits.chars().filter(|d| !matches!(d, 'w' | 'W')) {
-        effects.push(Effect::Sip(SipCommand::Dial(DialCommand::Info { digit })));
+
+    /// Whether digits wait to be sent by INFO.
+    pub(crate) fn sends_digits(&self) -> bool {
+        self.mid.digit_at.is_some()
     }
-    // The pauses are kept by media, which plays nothing but them.
-    let pauses: String = digits.chars().filter(|d| matches!(d, 'w' | 'W')).collect();
-    if pauses.is_empty() {
-        return sent(facts, now, effects);
-    }
-    effects.push(Effect::Media(MediaPlan::SendDtmf { leg: facts.leg(), digits: pauses }));
 }
 
 /// All digits are out: the call is active.

@@ -9,8 +9,10 @@ use crate::{
         DialCommand, DialEvent, DialFailure, DialNews, DialOutcome, FarAnswer, reason_of_failure, reason_of_status,
     },
     media::{LegMedia, MediaFact, MediaPlan},
+    midcall::Agreed,
     negotiation::{Negotiation, Unusable},
     record::CallStatus,
+    session_timer::{self, TimerHeaders},
 };
 use std::collections::BTreeMap;
 use trunkline_types::{EndReason, Time};
@@ -203,17 +205,23 @@ impl Dialing {
         tell_room(changes, facts, now, effects);
         facts.persist(effects);
         effects.push(Effect::Announce(Moment::Answered, facts.snapshot()));
-        if facts.automating {
-            super::automation::send(digits, facts, now, effects);
-        } else {
-            effects.push(Effect::Dial(DialNews::Active));
-        }
         let port = match self.leg {
             Leg::Open(port) => port,
             Leg::Waiting | Leg::Opening => 0,
         };
         let deadline = now + facts.setup.max_call_duration;
-        Phase::Active(Box::new(Active { negotiation, port, deadline }))
+        let (far, takes_update) =
+            (&facts.setup.invite.headers, super::answering::takes_update(&facts.setup.invite.headers));
+        let timer = session_timer::as_client(&TimerHeaders::of(far), now);
+        let mut call =
+            Box::new(Active::new(negotiation, port, deadline, Agreed { timer, takes_update, secure: false }));
+        call.agreed_on(&media, facts, now, effects);
+        if facts.automating {
+            call.send_digits(digits, facts, now, effects);
+        } else {
+            effects.push(Effect::Dial(DialNews::Active));
+        }
+        Phase::Active(call)
     }
 
     /// The 200 is acknowledged, but there is nothing to talk over: BYE.

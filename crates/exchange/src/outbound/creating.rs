@@ -1,12 +1,12 @@
 //! `CreateSIPParticipant`: from the request to a call that joins its room.
 
 use super::{
-    leg::{Leg, Waiting},
+    leg::{Caller, Leg, Waiting},
     outcome,
 };
 use crate::{
     Exchange, Output,
-    admission::{codecs, millis},
+    admission::{codecs, millis, rules},
     command::{ApiError, Code, DialRequest, Reply, RequestId, SipParticipant},
     exchange::Drain,
     port::Level,
@@ -20,7 +20,7 @@ use trunkline_call::{
 use trunkline_room::RoomSettings;
 use trunkline_routing::{
     dial::DialPlan,
-    record::{AgentLeft, DtmfMethod, MediaConfig},
+    record::{AgentLeft, MediaConfig},
 };
 use trunkline_types::{CallId, RuleId, Time, limits};
 
@@ -38,14 +38,18 @@ impl Exchange {
         now: Time,
         outputs: &mut Vec<Output>,
     ) {
-        let waiting = Waiting { request, until_answered: dial.wait_until_answered };
+        let waiting = Waiting { who: Caller::Client(request), until_answered: dial.wait_until_answered };
         if let Err(error) = self.dial_out(dial, Some(waiting), now, outputs) {
             *self.gauges.dial_errors.entry("refused".into()).or_default() += 1;
             outputs.push(Output::Reply(request, Err(error)));
         }
     }
 
-    fn dial_out(
+    /// Begins a call out; whoever waits is told what comes of it.
+    ///
+    /// # Errors
+    /// What is wrong with the request, or the trunk may make no more calls: nothing has happened.
+    pub(crate) fn dial_out(
         &mut self,
         request: DialRequest,
         waiting: Option<Waiting>,
@@ -60,10 +64,11 @@ impl Exchange {
         self.outbound.allowance.take(&plan.trunk.id, &plan.options, now)?;
         let id = CallId::random(&mut self.random);
         let setup = self.outbound_setup(id.clone(), request, &plan);
+        let session_expires = setup.midcall.session_expires;
         let mut effects = Vec::new();
         let call = Call::dial(setup, now, &mut effects);
         self.gauges.dials += 1;
-        self.outbound.legs.insert(id.clone(), Box::new(Leg::new(plan, waiting)));
+        self.outbound.legs.insert(id.clone(), Box::new(Leg::new(plan, session_expires, waiting)));
         self.calls.insert(id.clone(), call, None, RoomSettings::default());
         self.call_effects(&id, effects, now, outputs);
         Ok(id)
@@ -125,11 +130,12 @@ impl Exchange {
             security: self.security_of(media.encryption.unwrap_or_default()),
             media_local: local,
             media_advertised: self.config.media_advertised.filter(|a| a.is_ipv4() == local.is_ipv4()).unwrap_or(local),
+            midcall: rules(options),
+            pin: None,
             sdp_session_id: self.random.u64() >> 12,
             explanation: Explanation::of(&format!("CreateSIPParticipant through {}", trunk_name(plan))),
             outbound: Some(Box::new(Outbound {
-                dtmf: request.dtmf,
-                dtmf_by_info: options.dtmf == Some(DtmfMethod::Info),
+                dtmf: request.dtmf.replace('W', "w"),
                 play_dialtone: request.play_dialtone,
                 hostname: trunk.address.clone(),
             })),
@@ -151,9 +157,9 @@ impl Exchange {
                 let text = format!("the call out failed: {}{status}", outcome.reason.as_str());
                 Self::log(Level::Info, Some(id), text, outputs);
                 let Some(leg) = self.outbound.legs.get_mut(id) else { return };
+                let error = leg.error.take().unwrap_or_else(|| outcome::api_error(&outcome));
                 if let Some(waiting) = leg.waiting.take() {
-                    let error = leg.error.take().unwrap_or_else(|| outcome::api_error(&outcome));
-                    outputs.push(Output::Reply(waiting.request, Err(error)));
+                    self.tell_caller(&waiting.who, Err(error), outputs);
                 }
             }
         }
@@ -162,18 +168,40 @@ impl Exchange {
     fn dial_replied(&mut self, id: &CallId, is_active: bool, outputs: &mut Vec<Output>) {
         let Some(entry) = self.calls.get(id) else { return };
         let Some(leg) = self.outbound.legs.get_mut(id) else { return };
-        let Some(waiting) = leg.waiting.filter(|w| is_active || !w.until_answered) else { return };
+        if leg.waiting.as_ref().is_none_or(|w| !is_active && w.until_answered) {
+            return;
+        }
         let (Some(participant), Some((room_name, identity))) = (entry.place.participant(), entry.place.names()) else {
             return;
         };
-        leg.waiting = None;
         let created = SipParticipant {
             participant: participant.clone(),
             identity: identity.to_owned(),
             room_name: room_name.to_owned(),
             call: id.clone(),
         };
-        outputs.push(Output::Reply(waiting.request, Ok(Reply::SipParticipant(Box::new(created)))));
+        if let Some(waiting) = leg.waiting.take() {
+            self.tell_caller(&waiting.who, Ok(created), outputs);
+        }
+    }
+
+    fn tell_caller(
+        &mut self,
+        who: &Caller,
+        result: Result<SipParticipant, ApiError>,
+        outputs: &mut Vec<Output>,
+    ) {
+        match who {
+            Caller::Client(request) => {
+                let reply = result.map(|created| Reply::SipParticipant(Box::new(created)));
+                outputs.push(Output::Reply(*request, reply));
+            }
+            Caller::Call(call) => {
+                let status = |error: &ApiError| error.sip_status.as_ref().map(|s| (s.code, s.text.clone()));
+                let told = result.map(|_| ()).map_err(|error| (status(&error), error.message));
+                self.events.push_back((call.clone(), trunkline_call::Event::Bridged(told)));
+            }
+        }
     }
 
     /// The room would not have the participant.
@@ -188,7 +216,7 @@ impl Exchange {
         self.outbound.allowance.give_back(trunk);
         if let Some(waiting) = self.outbound.remove(id).and_then(|leg| leg.waiting) {
             let error = ApiError::new(Code::Internal, "the call ended before it was decided");
-            outputs.push(Output::Reply(waiting.request, Err(error)));
+            self.tell_caller(&waiting.who, Err(error), outputs);
         }
     }
 }

@@ -6,6 +6,7 @@ use std::time::Duration;
 use trunkline_call::{
     Event as CallEvent,
     dial::{DialCommand, DialEvent, DialFailure, FarAnswer},
+    session_timer,
 };
 use trunkline_routing::record::Options;
 use trunkline_sip::{Address, ClientId, Credentials, Event, HeaderList, Message, Outgoing, Uri, flow::Flow};
@@ -48,13 +49,6 @@ impl Exchange {
             DialCommand::Acknowledge => {
                 if let Some(dialog) = self.calls.get(id).and_then(|entry| entry.dialog.clone()) {
                     self.stack.acknowledge(&dialog, None, now, &mut actions);
-                }
-            }
-            DialCommand::Info { digit } => {
-                if let Some(dialog) = self.calls.get(id).and_then(|entry| entry.dialog.clone()) {
-                    let body = format!("Signal={digit}\r\nDuration=160\r\n");
-                    let body = Some(("application/dtmf-relay", body.into_bytes().into()));
-                    self.stack.request(&dialog, "INFO", &[], body, now, &mut actions);
                 }
             }
         }
@@ -108,12 +102,15 @@ impl Exchange {
                     peers: leg.peers.clone(),
                 }
             });
-        let headers: HeaderList = plan
+        let mut headers: HeaderList = plan
             .headers
             .iter()
             .filter(|(name, _)| !is_reserved_header(name))
             .map(|(name, value)| (name.clone(), value.clone()))
             .collect();
+        // That we support timers stands in every INVITE.
+        let timer = session_timer::offered(leg.session_expires).into_iter();
+        headers.extend(timer.filter(|(name, _)| name != "Supported"));
         Some(Outgoing {
             call_id: facts.setup.invite.call_id.clone(),
             local_tag: id.to_string(),
@@ -217,6 +214,8 @@ impl Exchange {
                 leg.refusal = Some(answer);
                 return self.try_next_target(id, now, outputs);
             }
+        } else if answer.status == 422 && goes_on && leg.lengthen(message) {
+            return self.same_target_again(id, now, outputs);
         } else {
             let allowed = leg.plan.options.follow_redirects.unwrap_or(0).min(MAX_REDIRECTS);
             if goes_on
@@ -238,6 +237,16 @@ impl Exchange {
             self.target_answered(id);
         }
         self.events.push_back((id.clone(), CallEvent::Dial(DialEvent::Refused(answer))));
+    }
+
+    /// The same target, with what it wants.
+    fn same_target_again(&mut self, id: &CallId, now: Time, outputs: &mut Vec<Output>) {
+        if let Some(leg) = self.outbound.legs.get_mut(id)
+            && let Some(target) = leg.current.take()
+        {
+            leg.targets.push_front(target);
+        }
+        self.try_next_target(id, now, outputs);
     }
 
     fn invite_failed(&mut self, id: &CallId, why: &'static str, now: Time, outputs: &mut Vec<Output>) {

@@ -9,9 +9,12 @@ use std::{
     collections::{BTreeMap, BTreeSet, HashMap, VecDeque},
     net::IpAddr,
 };
-use trunkline_call::dial::FarAnswer;
+use trunkline_call::{dial::FarAnswer, session_timer::TimerHeaders};
 use trunkline_routing::dial::DialPlan;
-use trunkline_sip::{ClientId, locate::Query, locate::Target};
+use trunkline_sip::{
+    ClientId, Message,
+    locate::{Query, Target},
+};
 use trunkline_types::{CallId, Time, TrunkId};
 
 /// Everything about calls out.
@@ -37,11 +40,20 @@ pub(super) enum Asker {
     Trunk(TrunkId),
 }
 
-/// Who asked for the call.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct Waiting {
-    pub(super) request: RequestId,
-    pub(super) until_answered: bool,
+/// Who asked for the call, and when he wants to hear of it.
+#[derive(Clone, Debug)]
+pub(crate) struct Waiting {
+    pub(crate) who: Caller,
+    pub(crate) until_answered: bool,
+}
+
+/// Who asked for a call out.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Caller {
+    /// An API client.
+    Client(RequestId),
+    /// A call that wants the far end in its room: it is told by [`Event::Bridged`](trunkline_call::Event::Bridged).
+    Call(CallId),
 }
 
 /// See the module.
@@ -62,11 +74,13 @@ pub(super) struct Leg {
     /// The last refusal after which another target was tried.
     pub(super) refusal: Option<Box<FarAnswer>>,
     pub(super) cancelled: bool,
+    /// `Session-Expires` to ask for, seconds (RFC 4028); 0 for none.
+    pub(super) session_expires: u32,
     next_at: Option<Time>,
 }
 
 impl Leg {
-    pub(super) fn new(plan: DialPlan, waiting: Option<Waiting>) -> Self {
+    pub(super) fn new(plan: DialPlan, session_expires: u32, waiting: Option<Waiting>) -> Self {
         Self {
             waiting,
             error: None,
@@ -80,8 +94,16 @@ impl Leg {
             begun: 0,
             refusal: None,
             cancelled: false,
+            session_expires,
             next_at: None,
         }
+    }
+
+    /// The far end wants a longer interval (422); whether it names one.
+    pub(super) fn lengthen(&mut self, message: &Message) -> bool {
+        let least = TimerHeaders::of(&message.headers()).min_se.filter(|least| *least > self.session_expires);
+        self.session_expires = least.filter(|_| self.session_expires > 0).unwrap_or(self.session_expires);
+        least.is_some()
     }
 }
 
