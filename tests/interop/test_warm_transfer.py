@@ -8,7 +8,7 @@ from harness import five9
 from harness.callee import Callee
 from harness.server import eventually
 from harness.workers import Worker, heard_seconds
-from test_agents import Call, house  # noqa: F401
+from test_agents import Call, house, options  # noqa: F401
 
 SUMMARY_SECONDS = len("A caller wants to talk about an invoice, shall I connect you") * 0.03
 
@@ -18,7 +18,7 @@ async def outbound_trunk(lk, callee: Callee) -> str:
     trunk = api.SIPOutboundTrunkInfo(
         name="humans", address=callee.place, numbers=["+15550001111"], transport=api.SIPTransport.SIP_TRANSPORT_UDP
     )
-    made = await lk.sip.create_sip_outbound_trunk(api.CreateSIPOutboundTrunkRequest(trunk=trunk))
+    made = await lk.sip.create_outbound_trunk(api.CreateSIPOutboundTrunkRequest(trunk=trunk))
     return made.sip_trunk_id
 
 
@@ -36,7 +36,12 @@ async def both_hear(call, incoming):
 async def test_the_human_hears_the_summary_then_both_talk_then_the_agent_leaves(house):  # noqa: F811
     async with Callee() as human, house.client() as lk:
         trunk = await outbound_trunk(lk, human)
-        async with Worker(house, "warm", HUMAN="+15559876543", TRUNK=trunk) as worker, Call(house) as call:
+        # It has a name, or another one of it would come into the room of the consultation.
+        await options(house, answer_policy="immediate")
+        worker = Worker(house, "warm", "transfers", HUMAN="+15559876543", TRUNK=trunk)
+        async with worker, Call(house) as call:
+            room, _ = await five9.only_caller(lk)
+            await lk.agent_dispatch.create_dispatch(api.CreateAgentDispatchRequest(agent_name="transfers", room=room))
             await call.greeted()
             call.talk()
             incoming = await human.call(seconds=30)
@@ -57,7 +62,6 @@ async def test_the_human_hears_the_summary_then_both_talk_then_the_agent_leaves(
             assert merged["identity"] == "human-agent-sip"
             await both_hear(call, incoming)
             await worker.event("over")
-            room, _ = await five9.only_caller(lk)
             found = await lk.room.list_participants(api.ListParticipantsRequest(room=room))
             kinds = {p.identity: p.kind for p in found.participants}
             assert set(kinds.values()) == {api.ParticipantInfo.Kind.SIP} and "human-agent-sip" in kinds, kinds
