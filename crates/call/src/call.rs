@@ -2,8 +2,8 @@
 
 use crate::{
     Effect, Event, Facts, RoomEvent, Setup, SipCommand,
-    phase::transferring,
-    phase::{Active, Answering, Draining, Ending, Prompting, Recording, Ringing},
+    media::MediaFact,
+    phase::{Active, Answering, Dialing, Draining, Ending, Prompting, Recording, Ringing, automation, transferring},
     record::CallRecord,
     session_timer,
 };
@@ -20,6 +20,8 @@ pub struct Call {
 /// returns the next one.
 #[derive(Debug)]
 pub(crate) enum Phase {
+    /// A call of ours is on its way.
+    Dialing(Box<Dialing>),
     /// 180 is out; the room is joined and the media leg opened.
     Ringing(Box<Ringing>),
     /// The record is being written; the 200 leaves when it is durable.
@@ -59,6 +61,13 @@ impl Call {
         }
     }
 
+    /// A call of ours, which [`Setup::outbound`] describes: joins its room, publishes, and then calls.
+    pub fn dial(setup: Setup, now: Time, effects: &mut Vec<Effect>) -> Self {
+        let mut facts = Facts::new(setup, now);
+        let phase = Dialing::begin(&mut facts, now, effects);
+        Self { facts, phase }
+    }
+
     /// Applies one event.
     pub fn handle(&mut self, event: Event, now: Time, effects: &mut Vec<Effect>) {
         if let Event::Room(RoomEvent::AttributesChanged(values)) = event {
@@ -76,7 +85,20 @@ impl Call {
         if let Event::Room(event) = &event {
             facts.note_agents(event, now);
         }
+        match (&event, &self.phase) {
+            (Event::Stored(result), _) if facts.was_unawaited() => {
+                if let Err(why) = result {
+                    effects.push(Effect::Log(format!("the record of the answered call could not be written: {why}")));
+                }
+                return;
+            }
+            (Event::Media(MediaFact::DtmfSent { .. }), Phase::Active(call)) if !call.sends_digits() => {
+                return automation::sent(facts, now, effects);
+            }
+            _ => {}
+        }
         self.phase = match std::mem::replace(&mut self.phase, Phase::Ended) {
+            Phase::Dialing(phase) => phase.handle(event, facts, now, effects),
             Phase::Ringing(phase) => phase.handle(event, facts, now, effects),
             Phase::Answering(phase) => phase.handle(event, facts, now, effects),
             Phase::Prompting(phase) => phase.handle(event, facts, now, effects),
@@ -86,6 +108,12 @@ impl Call {
             Phase::Recording(phase) => phase.handle(event, facts, now, effects),
             Phase::Ended => Phase::Ended,
         };
+        if facts.automating
+            && facts.setup.midcall.dtmf_by_info
+            && matches!(&self.phase, Phase::Active(call) if !call.sends_digits())
+        {
+            automation::sent(facts, now, effects);
+        }
         if !matches!(self.phase, Phase::Active(_)) && self.facts.transfer.is_some() {
             transferring::call_ended(&mut self.facts, now, effects);
         }
@@ -117,10 +145,13 @@ impl Call {
     pub fn abort(&mut self, now: Time, effects: &mut Vec<Effect>) {
         let facts = &mut self.facts;
         let answered = facts.record.answered_at_ms.is_some();
-        facts.ended(EndReason::Internal, (!answered).then_some(500), "a fault in the server".into(), now);
+        let refuses = !answered && !facts.is_outbound();
+        facts.ended(EndReason::Internal, refuses.then_some(500), "a fault in the server".into(), now);
         self.phase = if answered {
             crate::phase::leave_room(facts, now, effects);
             Ending::by_bye(facts, now, effects)
+        } else if facts.is_outbound() {
+            Ending::cancelling(false, true, true, facts, now, effects)
         } else {
             Ending::unanswered(Some((500, "Server Internal Error")), true, facts, now, effects)
         };
@@ -129,6 +160,7 @@ impl Call {
     /// When to come again with [`Event::TimedOut`].
     pub fn poll_timeout(&self) -> Option<Time> {
         match &self.phase {
+            Phase::Dialing(phase) => Some(phase.deadline()),
             Phase::Ringing(phase) => Some(phase.deadline(&self.facts)),
             Phase::Answering(phase) => Some(phase.deadline()),
             Phase::Prompting(phase) => Some(phase.deadline()),

@@ -1,6 +1,11 @@
 //! What a call wants done.
 
-use crate::{media::MediaPlan, record::CallRecord, transfer::TransferOutcome};
+use crate::{
+    dial::{DialCommand, DialNews},
+    media::MediaPlan,
+    record::CallRecord,
+    transfer::TransferOutcome,
+};
 use std::collections::BTreeMap;
 use trunkline_sip::{HeaderList, RequestId};
 use trunkline_types::{DisconnectReason, Pii};
@@ -18,6 +23,8 @@ pub enum Effect {
     Persist(Box<CallRecord>),
     /// Tell those who listen that the call has come so far.
     Announce(Moment, Box<CallRecord>),
+    /// Tell whoever asked for this call out.
+    Dial(DialNews),
     /// How a transfer goes; whoever asked for it waits for its end.
     Transfer(TransferNews),
     /// Call this URI into our room; answered by [`Event::Bridged`](crate::Event::Bridged).
@@ -55,9 +62,9 @@ pub enum TransferNews {
 /// The moments of a call that webhooks tell of.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Moment {
-    /// 180 is out.
+    /// 180 is out; of a call out, the far end rings.
     Ringing,
-    /// 200 is out.
+    /// 200 is out; of a call out, it is in.
     Answered,
     /// Over, with all receipts.
     Ended,
@@ -66,6 +73,8 @@ pub enum Moment {
 /// What to send on the SIP leg.
 #[derive(Clone, Debug)]
 pub enum SipCommand {
+    /// Something of a call out.
+    Dial(DialCommand),
     /// 180 Ringing.
     Ring,
     /// 200 to the INVITE.

@@ -2,6 +2,7 @@
 
 use crate::{
     Setup,
+    dial::DialEvent,
     media::MediaFact,
     session_timer::TimerHeaders,
     transfer::{Notified, TransferOrder},
@@ -18,6 +19,8 @@ pub enum Event {
     Room(RoomEvent),
     /// A media thread has something to tell about this call's leg.
     Media(MediaFact),
+    /// Something about our INVITE, of a call out.
+    Dial(DialEvent),
     /// The far end cancelled the INVITE; CANCEL and INVITE are answered already.
     Cancelled,
     /// The far end acknowledged our 200; `sdp` is its answer to an offer of ours.

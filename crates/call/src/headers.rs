@@ -1,9 +1,9 @@
 //! The one place that builds custom headers for a message of ours, and writes their receipts.
 //!
 //! Which message carries what: the 200 to INVITE the trunk's `headers` and the mapped attributes;
-//! our BYE the mapped attributes; the 200 to the far end's BYE the mapped attributes if the
-//! options say so; a REFER the mapped attributes and the headers given with the transfer; our BYE and
-//! a refusal also the headers given with `lk.sip.EndCall`. An explicit header wins over a mapped attribute, which wins over a trunk's own
+//! our BYE and CANCEL the mapped attributes; the 200 to the far end's BYE the mapped attributes if the
+//! options say so; a REFER the mapped attributes and the headers given with the transfer; our BYE,
+//! CANCEL and a refusal also the headers given with `lk.sip.EndCall`. An explicit header wins over a mapped attribute, which wins over a trunk's own
 //! header; names compare without case; the order is that of the attribute names.
 
 use crate::{
@@ -25,6 +25,8 @@ pub enum Carrier {
     AnswerToBye,
     /// A final refusal of the INVITE.
     Refusal,
+    /// CANCEL of our INVITE.
+    Cancel,
     /// REFER.
     Refer,
 }
@@ -37,6 +39,7 @@ impl Carrier {
             Self::Bye => "BYE",
             Self::AnswerToBye => "200 to BYE",
             Self::Refusal => "refusal",
+            Self::Cancel => "CANCEL",
             Self::Refer => "REFER",
         }
     }
@@ -56,7 +59,7 @@ pub(crate) fn build(facts: &mut Facts, carrier: Carrier, send: Result<(), &str>,
     }
     let mapped = match carrier {
         Carrier::Refusal => Default::default(),
-        Carrier::Answer | Carrier::Bye | Carrier::AnswerToBye | Carrier::Refer => {
+        Carrier::Answer | Carrier::Bye | Carrier::AnswerToBye | Carrier::Refer | Carrier::Cancel => {
             facts.setup.attributes_to_headers.clone()
         }
     };
@@ -91,7 +94,7 @@ pub(crate) fn build(facts: &mut Facts, carrier: Carrier, send: Result<(), &str>,
             delivery,
         });
     }
-    if matches!(carrier, Carrier::Bye | Carrier::Refusal | Carrier::Refer) {
+    if matches!(carrier, Carrier::Bye | Carrier::Refusal | Carrier::Refer | Carrier::Cancel) {
         add_explicit(facts, carrier, own, &mut headers, now);
     }
     headers

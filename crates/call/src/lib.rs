@@ -13,6 +13,7 @@
 
 pub mod attributes;
 mod call;
+pub mod dial;
 pub mod effect;
 pub mod event;
 pub mod facts;

@@ -1,6 +1,6 @@
 //! What a call begins with: the INVITE and the decision routing has made about it.
 
-use crate::{midcall::Rules, pin::Prompt, record::Explanation};
+use crate::{dial::Outbound, midcall::Rules, pin::Prompt, record::Explanation};
 use std::{collections::BTreeMap, net::IpAddr, net::SocketAddr, time::Duration};
 use trunkline_sdp::{AudioCodec, Security};
 use trunkline_types::{
@@ -8,7 +8,7 @@ use trunkline_types::{
     policy::{AnswerPolicy, CallControl, IncludeHeaders},
 };
 
-/// What the INVITE said.
+/// What the INVITE said. Of a call out: what ours says, and after the answer the headers of that.
 #[derive(Clone, Debug)]
 pub struct Invite {
     /// Call-ID.
@@ -99,4 +99,6 @@ pub struct Setup {
     pub sdp_session_id: u64,
     /// The explanation tree of the decision.
     pub explanation: Explanation,
+    /// What is peculiar to a call out; `None` for one that came in.
+    pub outbound: Option<Box<Outbound>>,
 }

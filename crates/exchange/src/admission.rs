@@ -29,7 +29,7 @@ const AGENT_LEFT_GRACE_MS: u32 = 5_000;
 /// `Session-Expires` that is asked for, seconds (RFC 4028 §4).
 const SESSION_EXPIRES: u32 = 1_800;
 
-fn millis(count: u32) -> Duration {
+pub(crate) fn millis(count: u32) -> Duration {
     Duration::from_millis(count.into())
 }
 
@@ -171,7 +171,7 @@ impl Exchange {
             }
             return;
         };
-        self.calls.insert(id.clone(), call, invite, settings);
+        self.calls.insert(id.clone(), call, Some(invite), settings);
         if let Some(entry) = self.calls.get_mut(&id) {
             entry.asked = asked.filter(|_| entry.call.is_prompting());
             entry.replaces = replaces;
@@ -193,11 +193,7 @@ impl Exchange {
         let options = dispatch.options;
         let media_timeout = dispatch.media.media_timeout.filter(|t| !t.is_zero());
         let codecs = codecs(&dispatch.media);
-        let security = match dispatch.media.encryption.unwrap_or_default() {
-            MediaEncryption::SipMediaEncryptDisable => Security::OFF,
-            MediaEncryption::SipMediaEncryptAllow => self.security(Encryption::Allow),
-            MediaEncryption::SipMediaEncryptRequire => self.security(Encryption::Require),
-        };
+        let security = self.security_of(dispatch.media.encryption.unwrap_or_default());
         Setup {
             call_id: id,
             invite,
@@ -233,11 +229,21 @@ impl Exchange {
             pin,
             sdp_session_id: self.random.u64() >> 12,
             explanation,
+            outbound: None,
         }
     }
 }
 
 impl Exchange {
+    /// The policy of a trunk's or rule's setting.
+    pub(crate) fn security_of(&mut self, encryption: MediaEncryption) -> Security {
+        match encryption {
+            MediaEncryption::SipMediaEncryptDisable => Security::OFF,
+            MediaEncryption::SipMediaEncryptAllow => self.security(Encryption::Allow),
+            MediaEncryption::SipMediaEncryptRequire => self.security(Encryption::Require),
+        }
+    }
+
     /// A policy with keys that are nobody else's.
     fn security(&mut self, encryption: Encryption) -> Security {
         Security::new(encryption, KeyMaterial::new(self.random.bytes()))
@@ -286,7 +292,7 @@ fn agent_request(agent: &AgentDispatch) -> AgentRequest {
 
 /// The codecs of a call, as LiveKit prefers them when it offers, unless the trunk or rule lists its
 /// own. An offer's own order counts when there is one (RFC 3264 §6.1).
-fn codecs(media: &trunkline_routing::record::MediaConfig) -> Vec<AudioCodec> {
+pub(crate) fn codecs(media: &trunkline_routing::record::MediaConfig) -> Vec<AudioCodec> {
     let all = [
         ("G722", AudioCodec::G722),
         ("PCMU", AudioCodec::Pcmu),

@@ -57,6 +57,7 @@ impl Exchange {
                 let rpc = Rpc { room, identity, method, payload, response_timeout_ms };
                 return self.perform_rpc(request, &rpc, now, outputs);
             }
+            Command::CreateSipParticipant(dial) => return self.create_sip_participant(request, *dial, now, outputs),
             Command::TransferSipParticipant(transfer) => return self.transfer(request, *transfer, now, outputs),
             Command::Hold { room, identity, hold } => return self.hold(request, &room, &identity, hold, outputs),
             Command::CreateInboundTrunk(trunk) => self
@@ -92,6 +93,7 @@ impl Exchange {
                 return;
             }
         };
+        self.trunks_changed();
         match change {
             Ok((record, reply, undo)) => self.persist_then_reply(request, record, reply, undo, outputs),
             Err(error) => outputs.push(Output::Reply(request, Err(error))),
@@ -246,6 +248,7 @@ impl Exchange {
             draining: self.drain != Drain::No,
             agent_workers: workers as u64,
             agent_jobs: jobs as u64,
+            registrations: self.outbound.registered(),
             timings,
             ..self.gauges.clone()
         }

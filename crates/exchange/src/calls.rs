@@ -18,7 +18,8 @@ use trunkline_types::{CallId, ParticipantSid, RoomSid, Time};
 /// A call and the SIP things that belong to it.
 pub(crate) struct Entry {
     pub(crate) call: Call,
-    pub(crate) invite: InviteId,
+    /// Of a call that came in.
+    pub(crate) invite: Option<InviteId>,
     pub(crate) dialog: Option<DialogId>,
     pub(crate) reinvite: Option<InviteId>,
     pub(crate) bye: Option<RequestId>,
@@ -129,10 +130,12 @@ impl Calls {
         self.timers.iter().take_while(|(at, _)| *at <= now).map(|(_, id)| id.clone()).collect()
     }
 
-    pub(crate) fn insert(&mut self, id: CallId, call: Call, invite: InviteId, room_settings: RoomSettings) {
+    pub(crate) fn insert(&mut self, id: CallId, call: Call, invite: Option<InviteId>, room_settings: RoomSettings) {
         let sip_call_id = call.facts().setup.invite.call_id.clone();
         self.by_sip_call_id.insert(sip_call_id, id.clone());
-        self.by_invite.insert(invite.clone(), id.clone());
+        if let Some(invite) = &invite {
+            self.by_invite.insert(invite.clone(), id.clone());
+        }
         let entry = Entry {
             call,
             invite,
@@ -210,7 +213,9 @@ impl Calls {
         if self.by_sip_call_id.get(sip_call_id) == Some(id) {
             self.by_sip_call_id.remove(sip_call_id);
         }
-        self.by_invite.remove(&entry.invite);
+        if let Some(invite) = &entry.invite {
+            self.by_invite.remove(invite);
+        }
         if let Some(reinvite) = &entry.reinvite {
             self.by_invite.remove(reinvite);
         }
@@ -256,7 +261,7 @@ impl Exchange {
                         Moment::Answered => "sip_call_answered",
                         Moment::Ended => "sip_call_ended",
                     };
-                    if moment == Moment::Answered {
+                    if moment == Moment::Answered && record.direction == "inbound" {
                         self.gauges.invites_accepted += 1;
                     }
                     let room = self.rooms.room(&record.room_name);
@@ -270,6 +275,7 @@ impl Exchange {
                         job: None,
                     })));
                 }
+                Effect::Dial(news) => self.dial_news(id, news, outputs),
                 Effect::Transfer(news) => self.transfer_news(id, news, now, outputs),
                 Effect::Bridge { target } => self.bridge_to(id, &target.0, now, outputs),
                 Effect::Held(result) => self.held(id, result, outputs),
@@ -286,6 +292,9 @@ impl Exchange {
         if let Some(dialog) = &entry.dialog {
             self.stack.forget(dialog);
         }
+        if entry.call.facts().is_outbound() {
+            self.dial_finished(id, &entry.call.facts().setup.trunk_id, outputs);
+        }
         let reason = entry.call.facts().record.ending.as_ref().map_or("other", |e| e.reason.as_str());
         *self.gauges.calls_terminated.entry(reason.into()).or_default() += 1;
         Self::log(Level::Info, Some(id), format!("ended: {reason}"), outputs);
@@ -295,20 +304,31 @@ impl Exchange {
     }
 
     fn call_sip(&mut self, id: &CallId, command: SipCommand, now: Time, outputs: &mut Vec<Output>) {
+        if let SipCommand::Dial(command) = command {
+            return self.dial_sip(id, command, now, outputs);
+        }
         let Some(entry) = self.calls.get_mut(id) else { return };
         let (stack, tag) = (&mut self.stack, id.as_str());
         let mut actions = Vec::new();
         match command {
-            SipCommand::Ring => stack.provisional(&entry.invite, tag, 180, "Ringing", &[], now, &mut actions),
+            SipCommand::Dial(_) => {}
+            SipCommand::Ring => {
+                if let Some(invite) = &entry.invite {
+                    stack.provisional(invite, tag, 180, "Ringing", &[], now, &mut actions);
+                }
+            }
             SipCommand::Answer { headers, sdp } => {
                 let body = Some(("application/sdp", sdp.into_bytes().into()));
-                entry.dialog = stack.answer(&entry.invite, tag, &headers, body, now, &mut actions);
+                let answered = |invite: &InviteId| stack.answer(invite, tag, &headers, body, now, &mut actions);
+                entry.dialog = entry.invite.as_ref().and_then(answered);
                 if let Some(dialog) = entry.dialog.clone() {
                     self.calls.by_dialog.insert(dialog, id.clone());
                 }
             }
             SipCommand::Reject { status, reason, headers } => {
-                stack.reject(&entry.invite, tag, status, &reason, &headers, now, &mut actions);
+                if let Some(invite) = &entry.invite {
+                    stack.reject(invite, tag, status, &reason, &headers, now, &mut actions);
+                }
             }
             SipCommand::AnswerReinvite { headers, sdp } => {
                 if let Some(reinvite) = entry.reinvite.take() {
@@ -384,6 +404,7 @@ impl Exchange {
                     }
                     Err(error) => {
                         let failed = RoomEvent::JoinFailed { why: error.to_string() };
+                        self.dial_not_joined(id, error);
                         self.events.push_back((id.clone(), Event::Room(failed)));
                     }
                 }

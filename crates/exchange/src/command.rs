@@ -238,6 +238,12 @@ pub struct Gauges {
     pub invite_errors: BTreeMap<String, u64>,
     /// By end reason.
     pub calls_terminated: BTreeMap<String, u64>,
+    pub dials: u64,
+    pub dials_answered: u64,
+    /// By end reason, and `refused` for what was not begun.
+    pub dial_errors: BTreeMap<String, u64>,
+    /// By registering trunk, whether it is registered.
+    pub registrations: BTreeMap<String, bool>,
     pub call_panics: u64,
     /// Wrong passwords of callers.
     pub digest_failures: u64,

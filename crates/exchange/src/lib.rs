@@ -21,6 +21,7 @@ mod guard;
 mod info;
 mod midcall;
 mod moving;
+mod outbound;
 mod peers;
 mod pending;
 mod pins;

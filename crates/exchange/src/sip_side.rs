@@ -74,6 +74,7 @@ impl Exchange {
     }
 
     fn sip_event(&mut self, event: Event, admitted: Option<Admitted>, now: Time, outputs: &mut Vec<Output>) {
+        let Some(event) = self.outbound_event(event, now, outputs) else { return };
         let Some(event) = self.midcall_answer(event) else { return };
         match event {
             Event::Invite { invite, message, flow } => match admitted {

@@ -461,8 +461,8 @@ impl Thread {
 
 mod moving;
 
-pub(crate) use moving::{Order, handover};
 use moving::Take;
+pub(crate) use moving::{Order, handover};
 
 #[cfg(test)]
 mod latency;

@@ -109,3 +109,30 @@ pub(crate) fn level_of_pcm(pcm: &[i16]) -> f32 {
     let energy: f32 = pcm.iter().map(|s| f32::from(*s) * f32::from(*s)).sum();
     (energy / pcm.len() as f32).sqrt() / 32_768.0
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{out_stream::OutStream, uplink::Quality};
+    use trunkline_types::VoiceCodec;
+
+    #[test]
+    fn subscribers_hear_on_when_the_numbers_of_a_voice_begin_anew() {
+        let (mut next, mut out, mut last) = (1, OutStream::default(), None);
+        let mut track = Track::new("TR_caller".into(), Origin::Leg(0), next);
+        // Ringing and speech through our encoder, packets as they come, and another encoder.
+        for (fed, first) in [(Fed::Encoded, 0), (Fed::Passed, 65_536), (Fed::Encoded, 50), (Fed::Encoded, 0)] {
+            track.is_fed(fed, &mut next);
+            if first == 0 {
+                track.renew(Uplink::new(VoiceCodec::Opus, 8_000, Quality::default()), &mut next);
+            }
+            for n in 0..100 {
+                let numbers = out.number(track.id, first + n, (first + n) as u32 * 960, 960).expect("sent");
+                if let Some((sequence, timestamp)) = last {
+                    assert_eq!(numbers, (sequence + 1, timestamp + 960));
+                }
+                last = Some(numbers);
+            }
+        }
+    }
+}

@@ -19,6 +19,7 @@ pub mod dial;
 mod directory;
 mod dispatch;
 mod explain;
+mod options_check;
 pub mod patch;
 pub mod record;
 mod trunk_match;

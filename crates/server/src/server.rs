@@ -115,8 +115,9 @@ impl Server {
             drained: drained.clone(),
             stop: stop.clone(),
         };
-        let exchange =
-            exchange_thread::spawn(build_exchange(&config, loaded)?, inputs, outputs).map_err(Error::Thread)?;
+        let mut exchange = build_exchange(&config, loaded)?;
+        exchange.listens_on(crate::listening::concrete(&transport));
+        let exchange = exchange_thread::spawn(exchange, inputs, outputs).map_err(Error::Thread)?;
 
         let control = Control { inbox: inbox.clone(), waiting, next: AtomicU64::new(1), reader, ready: ready.clone() };
         let api = trunkline_api::Config {

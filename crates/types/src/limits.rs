@@ -32,6 +32,8 @@ pub const NAME_CHARS: usize = 256;
 pub const DISPLAY_NAME_BYTES: usize = 128;
 /// A number or user to call or to call from, in bytes.
 pub const USER_PART_BYTES: usize = 256;
+/// Digits that one request may have sent.
+pub const DTMF_DIGITS: usize = 256;
 /// A header value given to the API, in bytes.
 pub const API_HEADER_VALUE_BYTES: usize = 1024;
 /// SIP connections from one source; beyond it refused.

@@ -208,11 +208,16 @@ impl Active {
 
     /// Both sides agree on media, for the first time or anew.
     pub(crate) fn settled(&mut self, media: LegMedia, facts: &mut Facts, now: Time, effects: &mut Vec<Effect>) {
+        effects.push(Effect::Media(MediaPlan::Negotiated { leg: facts.leg(), media: media.clone() }));
+        self.agreed_on(&media, facts, now, effects);
+    }
+
+    /// Takes note of what media has been told already.
+    pub(super) fn agreed_on(&mut self, media: &LegMedia, facts: &mut Facts, now: Time, effects: &mut Vec<Effect>) {
         facts.record.codec = Some(media.codec);
         self.mid.agreed.secure = media.crypto.is_some();
         // Somebody who does not want to hear us holds us; if we hold, nobody is asked.
         let held = !media.flowing.send && self.negotiation.sends();
-        effects.push(Effect::Media(MediaPlan::Negotiated { leg: facts.leg(), media }));
         if held != self.mid.held {
             self.mid.held = held;
             let value = if held { "true" } else { "" };

@@ -2,6 +2,8 @@
 
 mod active;
 mod answering;
+pub(crate) mod automation;
+mod dialing;
 mod draining;
 mod ending;
 mod holding;
@@ -13,6 +15,7 @@ pub(crate) mod transferring;
 
 pub(crate) use active::Active;
 pub(crate) use answering::Answering;
+pub(crate) use dialing::Dialing;
 pub(crate) use draining::Draining;
 pub(crate) use ending::{Ending, leave_room};
 pub(crate) use prompting::Prompting;

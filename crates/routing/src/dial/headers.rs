@@ -38,6 +38,17 @@ pub(crate) fn overlaid(
     Ok((headers, routes))
 }
 
+/// A proxy or route of the options may be a bare `host[:port]`.
+pub(crate) fn route_text(text: &str) -> String {
+    let bare = super::place::Place::parse("", text).is_ok();
+    if bare { format!("sip:{text}") } else { text.to_owned() }
+}
+
+/// Checks a proxy or route of the options.
+pub(crate) fn check_route(field: &str, text: &str) -> Result<(), Refusal> {
+    routes_of(field, &route_text(text)).map(|_| ())
+}
+
 /// The entries of a Route value, each as `<uri;lr>` with its parameters as they were given.
 pub(crate) fn routes_of(field: &str, value: &str) -> Result<Vec<String>, Refusal> {
     let mut routes = Vec::new();

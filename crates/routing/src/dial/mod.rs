@@ -7,7 +7,7 @@ mod plan;
 mod request;
 mod target;
 
-pub(crate) use headers::check_headers;
+pub(crate) use headers::{check_headers, check_route};
 pub use plan::DialPlan;
 pub use request::Dial;
 pub use target::{NamedTarget, Target, TargetParts};

@@ -2,7 +2,7 @@
 
 use super::{
     Dial,
-    headers::{overlaid, routes_of},
+    headers::{overlaid, route_text, routes_of},
     inline,
     place::Place,
     target::{bare_uri, host_text, name_addr, scheme_is, transport_name, user_text, with_transport},
@@ -177,10 +177,10 @@ impl Hop {
     ) -> Result<Self, Refusal> {
         let mut own = Vec::new();
         for proxy in options.outbound_proxy.iter().filter(|proxy| !proxy.is_empty()) {
-            own.extend(routes_of("outbound_proxy", &proxy_uri(proxy))?);
+            own.extend(routes_of("outbound_proxy", &route_text(proxy))?);
         }
         for route in options.routes.iter().flatten() {
-            own.extend(routes_of("routes", route)?);
+            own.extend(routes_of("routes", &route_text(route))?);
         }
         let mut routes: Vec<String> = given;
         for route in &own {
@@ -203,11 +203,6 @@ impl Hop {
         let hop = place_of(&uri)?;
         Ok(Self { own: to_own_route || hop == *place, host: hop.host, routes, uri })
     }
-}
-
-/// A proxy may be given as a bare `host[:port]`.
-fn proxy_uri(text: &str) -> String {
-    if text.contains("sip:") || text.contains("sips:") { text.to_owned() } else { format!("sip:{text}") }
 }
 
 fn names_transport(uri: &str) -> bool {

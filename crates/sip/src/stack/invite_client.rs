@@ -23,11 +23,17 @@ impl Stack {
     /// acknowledged here (RFC 3262). A 2xx of a further fork, or one that comes after
     /// [`Self::cancel`] or [`Self::retarget`], gets ACK and BYE here.
     pub fn invite(&mut self, outgoing: Outgoing, now: Time, out: &mut Vec<Action>) -> ClientId {
+        self.invite_from(outgoing, 1, now, out)
+    }
+
+    /// The same with a `CSeq` to begin with: for an INVITE that follows one that was refused or
+    /// redirected, under the same Call-ID (RFC 3261 §8.1.3.4).
+    pub fn invite_from(&mut self, outgoing: Outgoing, cseq: u32, now: Time, out: &mut Vec<Action>) -> ClientId {
         let id = self.number();
         let (flow, local_tag) = (outgoing.flow, outgoing.local_tag.clone());
         let login = outgoing.credentials.clone().map(|c| Box::new(Login::new(c)));
         let calling = Calling {
-            draft: outgoing.draft("INVITE", 1),
+            draft: outgoing.draft("INVITE", cseq),
             local_tag,
             dialog: None,
             attempt: 0,
@@ -106,7 +112,7 @@ impl Stack {
         calling.attempt = number;
         calling.is_proceeding = false;
         let draft = calling.draft.clone();
-        let authorization = authorization(calling.login.as_deref_mut(), &draft, &mut self.random);
+        let authorization = authorization(calling.login.as_deref_mut(), &draft, &flow, &mut self.random);
         let (dialog, login) = (calling.dialog.clone(), calling.login.clone());
         let transmit = self.written(&draft, &authorization, &branch, flow);
         let attempt = Attempt {
@@ -186,8 +192,9 @@ impl Stack {
 pub(crate) fn authorization(
     login: Option<&mut Login>,
     draft: &Draft,
+    flow: &Flow,
     random: &mut trunkline_types::Random,
 ) -> HeaderList {
     let body = draft.body.as_ref().map(|(_, body)| body.clone()).unwrap_or_default();
-    login.map(|login| login.headers(&draft.method, &draft.uri, &body, random)).unwrap_or_default()
+    login.map(|login| login.headers(flow, &draft.method, &draft.uri, &body, random)).unwrap_or_default()
 }
