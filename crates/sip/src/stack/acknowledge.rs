@@ -27,8 +27,10 @@ impl Stack {
         let Some(due) = held.ack_due.take() else { return };
         let body = body.map(|(kind, bytes)| (kind.to_owned(), bytes));
         let draft = ack(held, &dialog.call_id, due.cseq, body);
-        let (flow, branch) = (held.way(), self.branch());
-        let transmit = self.written(&draft, &due.authorization, &branch, flow);
+        let flow = held.way();
+        let authorization = held.may_repeat(due.authorization, &flow);
+        let branch = self.branch();
+        let transmit = self.written(&draft, &authorization, &branch, flow);
         let attempt = self.attempts.get_mut(&due.attempt);
         if let Some(fork) = attempt.and_then(|a| a.forks.iter_mut().find(|f| f.tag == dialog.remote_tag)) {
             fork.ack = Some(transmit.clone());
@@ -45,7 +47,7 @@ impl Stack {
         let mut dialog = Dialog::of_answer(held, message, from);
         let way = dialog.way();
         let draft = ack(&dialog, &call_id, cseq, None);
-        let branch = self.branch();
+        let (branch, authorization) = (self.branch(), dialog.may_repeat(authorization, &way));
         let acknowledged = self.written(&draft, &authorization, &branch, way);
         out.push(Action::Send(acknowledged.clone()));
         if let Some(held) = self.attempts.get_mut(&id) {

@@ -44,6 +44,6 @@ impl Stack {
         let (branch, flow) = (held.branch.clone(), held.flow);
         let transmit = self.written(&draft, &Vec::new(), &branch, flow);
         self.timers.set(Timer::AttemptEnd(id), now + LIFE);
-        self.open_client(Client::silent(branch, "CANCEL", &transmit), transmit, now, out);
+        let _ = self.open_client(Client::silent(branch, "CANCEL", &transmit), transmit, now, out);
     }
 }

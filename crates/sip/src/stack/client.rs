@@ -108,7 +108,7 @@ impl Stack {
 
     /// Sends it for an owner who knows it as `owner`.
     fn send_again(&mut self, mut begun: Begun, owner: u64, now: Time, out: &mut Vec<Action>) {
-        let authorization = authorization(begun.login.as_deref_mut(), &begun.draft, &mut self.random);
+        let authorization = authorization(begun.login.as_deref_mut(), &begun.draft, &begun.flow, &mut self.random);
         if let (Some(login), Some(dialog)) = (&begun.login, begun.dialog.as_ref().and_then(|d| self.dialogs.get_mut(d)))
         {
             // Counts of a nonce go on from here.
@@ -118,13 +118,17 @@ impl Stack {
         let transmit = self.written(&begun.draft, &authorization, &branch, begun.flow);
         let mut client = Client::silent(branch, &begun.draft.method, &transmit);
         client.refreshes = begun.draft.method == "UPDATE";
+        let offers = client.refreshes && begun.draft.body.is_some();
         client.owner = begun.is_owned.then_some(owner);
-        client.dialog = begun.dialog;
+        client.dialog = begun.dialog.clone();
         client.again = begun.login.map(|login| Box::new((begun.draft, *login)));
-        self.open_client(client, transmit, now, out);
+        let number = self.open_client(client, transmit, now, out);
+        if let (true, Some(dialog)) = (offers, begun.dialog.and_then(|d| self.dialogs.get_mut(&d))) {
+            dialog.our_update = Some(number);
+        }
     }
 
-    pub(crate) fn open_client(&mut self, client: Client, transmit: Transmit, now: Time, out: &mut Vec<Action>) {
+    pub(crate) fn open_client(&mut self, client: Client, transmit: Transmit, now: Time, out: &mut Vec<Action>) -> u64 {
         let id = self.number();
         self.by_branch.insert(client.key.clone(), id);
         if !client.flow.protocol.is_reliable() {
@@ -133,6 +137,7 @@ impl Stack {
         self.timers.set(Timer::ClientEnd(id), now + LIFE);
         self.clients.insert(id, client);
         out.push(Action::Send(transmit));
+        id
     }
 
     /// Forgets a dialog; its transactions end by their own timers.
@@ -160,7 +165,7 @@ impl Stack {
             if again.1.meets(message, &flow, &from) {
                 return self.with_credentials(*again, dialog, flow, owner, now, out);
             }
-            again.1.learn(message);
+            again.1.learn(message, &flow, &from);
             if let Some(entry) = dialog.as_ref().and_then(|d| self.dialogs.get_mut(d)) {
                 entry.login = Some(Box::new(again.1.rested()));
             }

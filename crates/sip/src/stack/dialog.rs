@@ -6,7 +6,7 @@ use super::{
     draft::{Draft, routed},
 };
 use crate::{
-    Message, Uri,
+    HeaderList, Message, Uri,
     address::{Address, split_list},
     digest::Login,
     flow::{Flow, Protocol},
@@ -60,6 +60,11 @@ pub(crate) struct Dialog {
     pub(crate) calling: Option<u64>,
     /// The 2xx to an INVITE of ours waits for its ACK.
     pub(crate) ack_due: Option<AckDue>,
+    /// The UPDATE of theirs that came last, and the one of ours that brought an offer last.
+    pub(crate) updating: Option<u64>,
+    pub(crate) our_update: Option<u64>,
+    /// Of which INVITE of ours, and the number of its last reliable provisional answer.
+    pub(crate) rseq: Option<(u32, u32)>,
     /// Who we are for the far end; only where the owner gave credentials.
     pub(crate) login: Option<Box<Login>>,
     /// Addresses from which its requests may come.
@@ -91,6 +96,9 @@ impl Dialog {
             is_ours: false,
             calling: None,
             ack_due: None,
+            updating: None,
+            our_update: None,
+            rseq: None,
             login: None,
             peers: Vec::new(),
         };
@@ -119,6 +127,9 @@ impl Dialog {
             is_ours: true,
             calling: None,
             ack_due: None,
+            updating: None,
+            our_update: None,
+            rseq: None,
             login: attempt.login.clone(),
             peers: attempt.login.as_ref().map(|l| l.peers().to_vec()).unwrap_or_default(),
         };
@@ -145,7 +156,8 @@ impl Dialog {
     /// §13.2.2.4): everything is the 2xx's but what has been counted.
     pub(crate) fn confirm(&mut self, fresh: Self) {
         let (local_cseq, remote_cseq) = (self.local_cseq.max(fresh.local_cseq), self.remote_cseq);
-        *self = Self { local_cseq, remote_cseq, ..fresh };
+        let (login, rseq) = (self.login.take().or(fresh.login), self.rseq);
+        *self = Self { local_cseq, remote_cseq, login, rseq, ..fresh };
     }
 
     /// A request that moves the target, or the 2xx to one of ours (RFC 3261 §12.2, RFC 3311 §5).
@@ -167,6 +179,11 @@ impl Dialog {
     /// Whether a request from there can be the far end's.
     pub(crate) fn is_peer(&self, ip: IpAddr) -> bool {
         self.peers.contains(&ip.to_canonical())
+    }
+
+    /// Credentials that were told before, if they may be told on this way, too.
+    pub(crate) fn may_repeat(&self, authorization: HeaderList, way: &Flow) -> HeaderList {
+        if self.login.as_ref().is_some_and(|l| l.may_tell(way)) { authorization } else { Vec::new() }
     }
 
     /// Request-URI and Route values of a request of ours.
@@ -206,7 +223,8 @@ impl Dialog {
         if ip.is_unspecified() || (is_private(ip) && ip != source && !is_private(source)) {
             return self.flow;
         }
-        let protocol = hop.transport.unwrap_or(self.flow.protocol);
+        let named = if hop.scheme == "sips" { Some(Protocol::Tls) } else { hop.transport };
+        let protocol = named.unwrap_or(self.flow.protocol);
         let port = hop.port.unwrap_or(if protocol == Protocol::Tls { 5061 } else { 5060 });
         let remote = SocketAddr::new(ip, port);
         if protocol.is_reliable() && protocol == self.flow.protocol && ip == source {

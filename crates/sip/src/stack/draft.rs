@@ -1,6 +1,9 @@
 //! A request of ours before it is written: everything but its branch, its way and its credentials.
 
-use super::stack_core::Stack;
+use super::{
+    receive::{ALLOW, SUPPORTED, SUPPORTED_WITHOUT_OFFER},
+    stack_core::Stack,
+};
 use crate::{
     HeaderList,
     address::Address,
@@ -104,7 +107,8 @@ impl Stack {
             let _ = write!(text, "User-Agent: {}\r\n", self.config.server);
         }
         if matches!(method, "INVITE" | "UPDATE") {
-            for (name, value) in [("Allow", super::receive::ALLOW), ("Supported", super::receive::SUPPORTED)] {
+            let supported = if draft.body.is_some() { SUPPORTED } else { SUPPORTED_WITHOUT_OFFER };
+            for (name, value) in [("Allow", ALLOW), ("Supported", supported)] {
                 if !draft.has(name) {
                     let _ = write!(text, "{name}: {value}\r\n");
                 }

@@ -4,10 +4,11 @@ use super::{
     acknowledge::AckDue,
     calling::{Fork, Stage},
     dialog::Dialog,
+    prack::Order,
     stack_core::{Action, ClientId, Event, LIFE, Stack},
     timers::Timer,
 };
-use crate::{Message, flow::Flow};
+use crate::{Message, digest::Login, flow::Flow};
 use std::time::Duration;
 use trunkline_types::{Time, limits};
 
@@ -41,7 +42,7 @@ impl Stack {
             self.send_cancel(id, headers, now, out);
         }
         let Some(held) = self.attempts.get(&id).filter(|a| !a.given_up) else { return };
-        let number = held.calling;
+        let (number, cseq) = (held.calling, held.head.cseq);
         let Some(calling) = self.callings.get_mut(&number) else { return };
         calling.is_proceeding = true;
         if message.status() == Some(100) {
@@ -61,6 +62,11 @@ impl Stack {
             dialog = self.dialogs.contains_key(&early).then_some(early);
         } else if let Some(held) = &calling.dialog {
             dialog = Some(held.clone());
+        }
+        if let Some(dialog) = &dialog
+            && self.acknowledge_reliable(dialog, cseq, message, now, out) == Order::Unheard
+        {
+            return;
         }
         out.push(Action::Event(Event::Progress { client: ClientId(number), dialog, message: message.clone() }));
     }
@@ -103,10 +109,13 @@ impl Stack {
         let Some(held) = self.attempts.get_mut(&id) else { return };
         let number = held.calling;
         self.forget_early(number, Some(tag));
-        let Some(calling) = self.callings.remove(&number) else { return };
+        let Some(mut calling) = self.callings.remove(&number) else { return };
         let Some(held) = self.attempts.get_mut(&id) else { return };
         let dialog = calling.dialog_id(tag);
         held.forks.push(Fork { tag: dialog.remote_tag.clone(), ack: None });
+        if let Some(login) = calling.login.as_mut() {
+            login.learn(message, &held.flow, &from);
+        }
         held.login = calling.login.clone();
         let due = AckDue { attempt: id, cseq: held.head.cseq, authorization: held.authorization.clone() };
         let fresh = Dialog::of_answer(held, message, from);
@@ -118,7 +127,8 @@ impl Stack {
             None => drop(self.dialogs.insert(dialog.clone(), Box::new(fresh))),
         }
         if let Some(entry) = self.dialogs.get_mut(&dialog) {
-            (entry.calling, entry.ack_due, entry.login) = (None, Some(due), calling.login);
+            (entry.calling, entry.ack_due) = (None, Some(due));
+            entry.login = later(entry.login.take(), calling.login);
         }
         let client = ClientId(number);
         out.push(Action::Event(Event::Answered { client, dialog, message: message.clone(), flow: from }));
@@ -157,4 +167,13 @@ impl Stack {
         self.finish_calling(number);
         out.push(Action::Event(Event::Refused { client: ClientId(number), message: message.clone() }));
     }
+}
+
+/// Of two states of one login, the one that has counted further; ready for the next request.
+fn later(held: Option<Box<Login>>, other: Option<Box<Login>>) -> Option<Box<Login>> {
+    let further = match (held, other) {
+        (Some(held), Some(other)) if held.uses() > other.uses() => Some(held),
+        (held, other) => other.or(held),
+    };
+    further.map(|login| Box::new(login.rested()))
 }

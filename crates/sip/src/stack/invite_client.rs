@@ -112,7 +112,7 @@ impl Stack {
         calling.attempt = number;
         calling.is_proceeding = false;
         let draft = calling.draft.clone();
-        let authorization = authorization(calling.login.as_deref_mut(), &draft, &mut self.random);
+        let authorization = authorization(calling.login.as_deref_mut(), &draft, &flow, &mut self.random);
         let (dialog, login) = (calling.dialog.clone(), calling.login.clone());
         let transmit = self.written(&draft, &authorization, &branch, flow);
         let attempt = Attempt {
@@ -192,8 +192,9 @@ impl Stack {
 pub(crate) fn authorization(
     login: Option<&mut Login>,
     draft: &Draft,
+    flow: &Flow,
     random: &mut trunkline_types::Random,
 ) -> HeaderList {
     let body = draft.body.as_ref().map(|(_, body)| body.clone()).unwrap_or_default();
-    login.map(|login| login.headers(&draft.method, &draft.uri, &body, random)).unwrap_or_default()
+    login.map(|login| login.headers(flow, &draft.method, &draft.uri, &body, random)).unwrap_or_default()
 }

@@ -10,10 +10,13 @@ mod invite;
 mod invite_answers;
 mod invite_client;
 mod outgoing;
+mod prack;
 mod receive;
+mod reliable;
 mod request;
 mod stack_core;
 mod timers;
+mod update;
 
 pub use dialog::DialogId;
 pub use outgoing::{Credentials, Outgoing};

@@ -8,14 +8,18 @@ use super::{
 };
 use crate::{
     Message,
+    address::split_list,
     flow::{Flow, Received},
 };
 use trunkline_types::Time;
 
 /// Methods with a handler.
-pub(crate) const ALLOW: &str = "INVITE, ACK, CANCEL, BYE, OPTIONS, INFO, UPDATE, REFER, NOTIFY";
-/// Extensions that a far end may use (RFC 4028, RFC 3891, RFC 4488).
-pub(crate) const SUPPORTED: &str = "timer, replaces, norefersub";
+pub(crate) const ALLOW: &str = "INVITE, ACK, CANCEL, BYE, OPTIONS, INFO, UPDATE, PRACK, REFER, NOTIFY";
+/// Extensions that a far end may use (RFC 4028, RFC 3891, RFC 4488, RFC 3262).
+pub(crate) const SUPPORTED: &str = "timer, replaces, norefersub, 100rel";
+/// The same without reliable provisional answers: of an INVITE without an offer, such an answer
+/// would bring one, and PRACK would have to answer it.
+pub(crate) const SUPPORTED_WITHOUT_OFFER: &str = "timer, replaces, norefersub";
 
 /// Whether the method is one of SIP's own (RFC 3261 and its extensions).
 pub(crate) fn is_known_method(method: &str) -> bool {
@@ -77,6 +81,9 @@ impl Stack {
         if !self.dialogs.contains_key(&id) && message.method() == "BYE" && self.early_bye(message, flow, now, out) {
             return;
         }
+        if message.method() == "PRACK" && self.by_early.contains_key(&id) && !self.dialogs.contains_key(&id) {
+            return self.prack_received(message, flow, now, out);
+        }
         match self.dialogs.get_mut(&id).filter(|d| d.is_peer(flow.remote.ip())) {
             None => self.answer_at_once(message, flow, 481, gone, &[], now, out),
             Some(dialog) if dialog.remote_cseq.is_some_and(|last| message.cseq() <= last) => {
@@ -96,7 +103,7 @@ impl Stack {
             self.open_invite(id, message, flow, None, now);
             self.seed(id, Dialog::new(message, flow));
             out.push(Action::Event(Event::Invite { invite: InviteId(id), message: message.clone(), flow }));
-        } else if message.method() == "BYE" {
+        } else if matches!(message.method(), "BYE" | "UPDATE" | "PRACK" | "NOTIFY") {
             self.answer_at_once(message, flow, 481, "Call/Transaction Does Not Exist", &[], now, out);
         } else {
             let request = self.open_served(message, flow, now);
@@ -106,8 +113,12 @@ impl Stack {
 
     fn inside_dialog(&mut self, message: &Message, flow: Flow, dialog: DialogId, now: Time, out: &mut Vec<Action>) {
         if message.method() == "INVITE" {
-            let glare = self.dialogs.get(&dialog).is_some_and(|d| d.calling.is_some() || d.ack_due.is_some());
-            if glare || self.is_serving_invite(&dialog) {
+            let offered = self.has_offered(&dialog);
+            if self.is_serving_invite(&dialog) {
+                let headers = [self.retry_after()];
+                return self.answer_at_once(message, flow, 500, "Overlapping Request", &headers, now, out);
+            }
+            if offered {
                 return self.answer_at_once(message, flow, 491, "Request Pending", &[], now, out);
             }
             let id = self.number();
@@ -120,8 +131,10 @@ impl Stack {
             out.push(Action::Event(Event::Reinvite { invite, dialog, message: message.clone(), flow }));
             return;
         }
-        let request = self.open_served(message, flow, now);
-        out.push(Action::Event(Event::Request { request, dialog: Some(dialog), message: message.clone(), flow }));
+        if message.method() == "PRACK" {
+            return self.prack_received(message, flow, now, out);
+        }
+        self.serve_inside(message, flow, dialog, now, out);
     }
 
     /// Whether an INVITE of theirs in this dialog has no final answer yet.
@@ -164,7 +177,7 @@ type Refusal = (u16, &'static str, Vec<(String, String)>);
 /// What RFC 3261 §8.2 has a server look at before anything else.
 fn unacceptable(message: &Message) -> Option<Refusal> {
     let method = message.method();
-    if !matches!(method, "INVITE" | "BYE" | "OPTIONS" | "INFO" | "UPDATE" | "REFER" | "NOTIFY") {
+    if !matches!(method, "INVITE" | "BYE" | "OPTIONS" | "INFO" | "UPDATE" | "PRACK" | "REFER" | "NOTIFY") {
         return Some(match is_known_method(method) {
             true => (405, "Method Not Allowed", vec![header("Allow", ALLOW)]),
             false => (501, "Not Implemented", vec![header("Allow", ALLOW)]),
@@ -175,9 +188,10 @@ fn unacceptable(message: &Message) -> Option<Refusal> {
     if !uri.contains(':') || !matches!(scheme.as_str(), "sip" | "sips" | "tel") {
         return Some((416, "Unsupported URI Scheme", Vec::new()));
     }
-    let required = message.header_values("Require");
-    if !required.is_empty() && method != "BYE" {
-        return Some((420, "Bad Extension", vec![header("Unsupported", &required.join(", "))]));
+    let understood = |tag: &&str| split_list(SUPPORTED).iter().any(|ours| ours.eq_ignore_ascii_case(tag));
+    let strange: Vec<_> = message.find("Require").flat_map(split_list).filter(|tag| !understood(tag)).collect();
+    if !strange.is_empty() && method != "BYE" {
+        return Some((420, "Bad Extension", vec![header("Unsupported", &strange.join(", "))]));
     }
     if method == "INVITE" {
         if !message.body().is_empty() && message.find("Content-Encoding").any(|e| !e.eq_ignore_ascii_case("identity")) {

@@ -121,6 +121,8 @@ pub struct Stack {
     pub(crate) by_branch: HashMap<String, u64>,
     /// Requests without a To-tag by Call-ID, From-tag and CSeq (RFC 3261 §8.2.2.2).
     pub(crate) by_origin: HashMap<String, u64>,
+    /// INVITEs of theirs with reliable provisional answers, by their early dialog.
+    pub(crate) by_early: HashMap<DialogId, u64>,
     pub(crate) timers: Timers,
 }
 
@@ -149,6 +151,7 @@ impl Stack {
             by_key: HashMap::new(),
             by_branch: HashMap::new(),
             by_origin: HashMap::new(),
+            by_early: HashMap::new(),
             timers: Timers::default(),
         }
     }
@@ -174,6 +177,7 @@ impl Stack {
         self.by_key.contains_key(&server_key(message, message.method()))
             || (message.method() == "CANCEL" && self.by_key.contains_key(&server_key(message, "INVITE")))
             || self.dialogs.contains_key(&DialogId::of_request(message))
+            || self.by_early.contains_key(&DialogId::of_request(message))
             || (message.to().tag.is_none() && self.by_origin.contains_key(&origin_key(message)))
     }
 
@@ -251,6 +255,8 @@ impl Stack {
                 Timer::Trying(id) => self.trying(id, out),
                 Timer::InviteRepeat(id) => self.repeat_final(id, now, out),
                 Timer::InviteEnd(id) => self.invite_ended(id, out),
+                Timer::ReliableRepeat(id) => self.repeat_reliable(id, now, out),
+                Timer::ReliableEnd(id) => self.reliable_ended(id, now, out),
                 Timer::ServedEnd(id) => self.forget_served(id),
                 Timer::ClientRepeat(id) => self.repeat_request(id, now, out),
                 Timer::ClientEnd(id) => self.end_client(id, "no answer within 64·T1", out),

@@ -11,6 +11,10 @@ pub(crate) enum Timer {
     InviteRepeat(u64),
     /// 64·T1 after the final answer: timer H, or the ACK to a 2xx never came.
     InviteEnd(u64),
+    /// A reliable provisional answer: T1, doubling.
+    ReliableRepeat(u64),
+    /// 64·T1 without a PRACK.
+    ReliableEnd(u64),
     /// Timer J.
     ServedEnd(u64),
     /// Timer E.
