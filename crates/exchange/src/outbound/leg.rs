@@ -40,11 +40,20 @@ pub(super) enum Asker {
     Trunk(TrunkId),
 }
 
-/// Who asked for the call.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct Waiting {
-    pub(super) request: RequestId,
-    pub(super) until_answered: bool,
+/// Who asked for the call, and when he wants to hear of it.
+#[derive(Clone, Debug)]
+pub(crate) struct Waiting {
+    pub(crate) who: Caller,
+    pub(crate) until_answered: bool,
+}
+
+/// Who asked for a call out.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Caller {
+    /// An API client.
+    Client(RequestId),
+    /// A call that wants the far end in its room: it is told by [`Event::Bridged`](trunkline_call::Event::Bridged).
+    Call(CallId),
 }
 
 /// See the module.
