@@ -41,6 +41,16 @@ pub(crate) struct Second {
     pub(crate) hz: u32,
 }
 
+/// The second under way.
+#[derive(Default)]
+struct Window {
+    began: Option<Instant>,
+    so_far: Second,
+    waves: u32,
+    samples: u32,
+    last: i16,
+}
+
 /// See the module.
 pub(crate) struct Voice {
     socket: UdpSocket,
@@ -61,7 +71,7 @@ pub(crate) struct Voice {
     pub(crate) packets_in: u64,
     pub(crate) packets_out: u64,
     pub(crate) peak: i16,
-    second: (Option<Instant>, Second, u32, i16),
+    second: Window,
     recorder: Option<Recorder>,
     /// Recordings of codecs before.
     recorded: Vec<Clip>,
@@ -90,7 +100,7 @@ impl Voice {
             packets_in: 0,
             packets_out: 0,
             peak: 0,
-            second: Default::default(),
+            second: Window::default(),
             recorder: None,
             recorded: Vec::new(),
         })
@@ -193,7 +203,7 @@ impl Voice {
         };
         let (Some(packet), Some(agreed)) = (Packet::parse(bytes), &self.agreed) else { return false };
         self.packets_in += 1;
-        self.second.1.packets += 1;
+        self.second.so_far.packets += 1;
         if Some(packet.payload_type) == agreed.event {
             let digit = self.pressed.receive(packet.timestamp, packet.payload).and_then(digit_of);
             self.digits.extend(digit);
@@ -206,13 +216,15 @@ impl Voice {
         if let Some((_, decoder)) = &mut self.decoder {
             decoder.decode(packet.payload, &mut pcm);
         }
+        let second = &mut self.second;
         for sample in &pcm {
-            self.second.1.peak = self.second.1.peak.max(sample.saturating_abs());
+            second.so_far.peak = second.so_far.peak.max(sample.saturating_abs());
             // A wave begins where the sound rises through zero.
-            self.second.2 += u32::from(self.second.3 < 0 && *sample >= 0);
-            self.second.3 = *sample;
+            second.waves += u32::from(second.last < 0 && *sample >= 0);
+            second.last = *sample;
         }
-        self.peak = self.peak.max(self.second.1.peak);
+        second.samples = second.samples.saturating_add(u32::try_from(pcm.len()).unwrap_or(0));
+        self.peak = self.peak.max(second.so_far.peak);
         if let Some(recorder) = &mut self.recorder {
             recorder.put(packet.timestamp, &pcm);
         }
@@ -221,15 +233,15 @@ impl Voice {
 
     /// What the last second sounded like, once each second while there are packets.
     pub(crate) fn last_second(&mut self, now: Instant) -> Option<Second> {
-        let began = *self.second.0.get_or_insert(now);
-        let spent = now.duration_since(began);
-        if spent < SECOND {
+        let began = *self.second.began.get_or_insert(now);
+        if now.duration_since(began) < SECOND {
             return None;
         }
-        let hz = (f64::from(self.second.2) / spent.as_secs_f64()).round() as u32;
-        let second = Second { hz, ..self.second.1 };
-        self.second = (Some(now), Second::default(), 0, self.second.3);
-        (second.packets > 0).then_some(second)
+        let rate = self.codec().map_or(8_000, Codec::rate);
+        let Window { so_far, waves, samples, last, .. } = std::mem::take(&mut self.second);
+        self.second = Window { began: Some(now), last, ..Window::default() };
+        let hz = u64::from(waves) * u64::from(rate) / u64::from(samples.max(1));
+        (so_far.packets > 0).then_some(Second { hz: u32::try_from(hz).unwrap_or(0), ..so_far })
     }
 
     /// Everything that was heard, at 8 kHz.
