@@ -49,6 +49,7 @@ impl Carrier {
 /// is built and the receipts say why not.
 pub(crate) fn build(facts: &mut Facts, carrier: Carrier, send: Result<(), &str>, now: Time) -> HeaderList {
     let mut headers: HeaderList = Vec::new();
+    let own = facts.record.receipts.len();
     if carrier == Carrier::Answer {
         for (name, value) in &facts.setup.answer_headers {
             if !is_reserved_header(name) {
@@ -94,19 +95,21 @@ pub(crate) fn build(facts: &mut Facts, carrier: Carrier, send: Result<(), &str>,
         });
     }
     if matches!(carrier, Carrier::Bye | Carrier::Refusal | Carrier::Refer | Carrier::Cancel) {
-        add_explicit(facts, carrier, &mut headers, now);
+        add_explicit(facts, carrier, own, &mut headers, now);
     }
     headers
 }
 
-/// Headers that somebody gave for this very message; they were validated when they came.
-fn add_explicit(facts: &mut Facts, carrier: Carrier, headers: &mut HeaderList, now: Time) {
+/// Headers that somebody gave for this very message, whose receipts begin at `own`; they were
+/// validated when they came.
+fn add_explicit(facts: &mut Facts, carrier: Carrier, own: usize, headers: &mut HeaderList, now: Time) {
     for (header, value) in std::mem::take(&mut facts.last_headers) {
         headers.retain(|(name, _)| !name.eq_ignore_ascii_case(&header));
-        facts
-            .record
-            .receipts
-            .retain(|receipt| !(receipt.message == carrier.as_str() && receipt.header.eq_ignore_ascii_case(&header)));
+        let mut index = 0;
+        facts.record.receipts.retain(|receipt| {
+            index += 1;
+            index <= own || !receipt.header.eq_ignore_ascii_case(&header)
+        });
         facts.record.receipts.push(Receipt {
             attribute: String::new(),
             header: header.clone(),

@@ -135,24 +135,19 @@ impl SessionTimer {
     pub fn refresh_headers(&self) -> HeaderList {
         let refresher = if self.ours { Refresher::Uac } else { Refresher::Uas };
         vec![
-            ("Supported".into(), "timer".into()),
             ("Session-Expires".into(), format!("{};refresher={}", self.expires, refresher.as_str())),
             ("Min-SE".into(), SHORTEST.to_string()),
         ]
     }
 }
 
-/// What an INVITE of ours says: `expires` seconds are wanted; nothing if that is 0.
+/// What an INVITE of ours says beside the `Supported` of every INVITE: `expires` seconds are wanted; nothing if that is 0.
 pub fn offered(expires: u32) -> HeaderList {
     if expires == 0 {
         return Vec::new();
     }
     let expires = expires.clamp(SHORTEST, LONGEST);
-    vec![
-        ("Supported".into(), "timer".into()),
-        ("Session-Expires".into(), expires.to_string()),
-        ("Min-SE".into(), SHORTEST.to_string()),
-    ]
+    vec![("Session-Expires".into(), expires.to_string()), ("Min-SE".into(), SHORTEST.to_string())]
 }
 
 /// What comes of the 2xx to a request of ours, if it brings a timer.
@@ -270,7 +265,7 @@ mod tests {
         let theirs = as_client(&headers(&[("Session-Expires", "90;refresher=uas")]), at(0)).unwrap();
         assert_eq!((theirs.ours, theirs.deadline()), (false, at(60)));
         assert!(offered(0).is_empty());
-        assert_eq!(offered(30)[1].1, "90");
+        assert_eq!(offered(30)[0].1, "90");
     }
 
     #[test]

@@ -135,13 +135,19 @@ impl Exchange {
             (TransferOutcome::Completed | TransferOutcome::CallEnded, sip_status) => {
                 Ok(Reply::Transfer(Box::new(TransferReply { transfer: waiting.id, outcome, sip_status })))
             }
-            (TransferOutcome::Rejected, Some(status)) => Err(ApiError::from(status)),
+            (TransferOutcome::Rejected, Some(status)) => {
+                Err(ApiError { transfer: Some(Box::new((waiting.id, outcome))), ..ApiError::from(status) })
+            }
             (outcome, sip_status) => {
                 let code = match outcome {
                     TransferOutcome::Rejected => Code::FailedPrecondition,
                     _ => Code::Canceled,
                 };
-                Err(ApiError { sip_status: sip_status.map(Box::new), ..ApiError::new(code, text) })
+                Err(ApiError {
+                    sip_status: sip_status.map(Box::new),
+                    transfer: Some(Box::new((waiting.id, outcome))),
+                    ..ApiError::new(code, text)
+                })
             }
         };
         outputs.extend(waiting.requests.into_iter().map(|request| Output::Reply(request, result.clone())));
