@@ -7,7 +7,7 @@ from pathlib import Path
 
 from . import farend
 
-CONFIG = Path(__file__).resolve().parents[1] / "kamailio" / "record_route.cfg"
+CONFIGS = Path(__file__).resolve().parents[1] / "kamailio"
 
 
 def free_port() -> int:
@@ -18,10 +18,10 @@ def free_port() -> int:
 
 
 class Kamailio:
-    """A proxy in front of one server."""
+    """A proxy in front of one server; `values` are filled into its configuration, `@LIKE_THIS@`."""
 
-    def __init__(self, folder: Path, server: tuple[str, int]):
-        self.folder = folder
+    def __init__(self, folder: Path, server: tuple[str, int], config: str = "record_route.cfg", **values: str):
+        self.folder, self.config, self.values = folder, CONFIGS / config, values
         self.address = ("127.0.0.1", free_port())
         self.server = server
         self.process = None
@@ -31,8 +31,9 @@ class Kamailio:
         path = shutil.which("kamailio", path="/usr/sbin:/usr/local/sbin:/usr/bin:/usr/local/bin")
         assert path, "kamailio is missing; as root: apt-get install -y kamailio"
         config = self.folder / "kamailio.cfg"
-        text = CONFIG.read_text()
-        text = text.replace("@LISTEN@", "%s:%d" % self.address).replace("@SERVER@", "%s:%d" % self.server)
+        text = self.config.read_text()
+        for name, value in {"LISTEN": "%s:%d" % self.address, "SERVER": "%s:%d" % self.server, **self.values}.items():
+            text = text.replace(f"@{name}@", value)
         config.write_text(text)
         log = self.folder / "kamailio.log"
         with open(log, "wb") as out:
