@@ -45,7 +45,7 @@ impl Exchange {
         }
     }
 
-    fn dial_out(
+    pub(crate) fn dial_out(
         &mut self,
         request: DialRequest,
         waiting: Option<Waiting>,
@@ -143,6 +143,7 @@ impl Exchange {
         match news {
             DialNews::Placed => self.dial_replied(id, false, outputs),
             DialNews::Active => {
+                self.bridged(id, Ok(()));
                 self.gauges.dials_answered += 1;
                 self.dial_replied(id, true, outputs);
                 self.outbound.remove(id);
@@ -151,7 +152,8 @@ impl Exchange {
                 *self.gauges.dial_errors.entry(outcome.reason.as_str().into()).or_default() += 1;
                 let status = outcome.status.as_ref().map(|(code, _)| format!(" ({code})")).unwrap_or_default();
                 let text = format!("the call out failed: {}{status}", outcome.reason.as_str());
-                Self::log(Level::Info, Some(id), text, outputs);
+                Self::log(Level::Info, Some(id), text.clone(), outputs);
+                self.bridged(id, Err((outcome.status.clone(), text)));
                 let Some(leg) = self.outbound.legs.get_mut(id) else { return };
                 if let Some(waiting) = leg.waiting.take() {
                     let error = leg.error.take().unwrap_or_else(|| outcome::api_error(&outcome));
@@ -188,6 +190,7 @@ impl Exchange {
     /// The call is over and forgotten.
     pub(crate) fn dial_finished(&mut self, id: &CallId, trunk: &trunkline_types::TrunkId, outputs: &mut Vec<Output>) {
         self.outbound.allowance.give_back(trunk);
+        self.bridged(id, Err((None, "the call to the target ended before it was answered".into())));
         if let Some(waiting) = self.outbound.remove(id).and_then(|leg| leg.waiting) {
             let error = ApiError::new(Code::Internal, "the call ended before it was decided");
             outputs.push(Output::Reply(waiting.request, Err(error)));

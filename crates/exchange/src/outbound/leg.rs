@@ -42,7 +42,7 @@ pub(super) enum Asker {
 
 /// Who asked for the call.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Waiting {
+pub(crate) struct Waiting {
     pub(super) request: RequestId,
     pub(super) until_answered: bool,
 }
