@@ -70,3 +70,9 @@ pub const TRANSFER_TIMEOUT: Duration = Duration::from_secs(30);
 pub const FORKS: usize = 16;
 /// The final answer to a re-INVITE of ours that met a provisional one.
 pub const REINVITE: Duration = Duration::from_secs(180);
+/// Targets that one name may lead to.
+pub const TARGETS: usize = 16;
+/// Names that the DNS is asked about at a time.
+pub const DNS_QUERIES: usize = 64;
+/// What the DNS may take for one name in all.
+pub const DNS_ANSWER: Duration = Duration::from_secs(5);

@@ -1,7 +1,7 @@
 //! `CreateSIPParticipant`: from the request to a call that joins its room.
 
 use super::{
-    leg::{Leg, Waiting},
+    leg::{Caller, Leg, Waiting},
     outcome,
 };
 use crate::{
@@ -38,13 +38,17 @@ impl Exchange {
         now: Time,
         outputs: &mut Vec<Output>,
     ) {
-        let waiting = Waiting { request, until_answered: dial.wait_until_answered };
+        let waiting = Waiting { who: Caller::Client(request), until_answered: dial.wait_until_answered };
         if let Err(error) = self.dial_out(dial, Some(waiting), now, outputs) {
             *self.gauges.dial_errors.entry("refused".into()).or_default() += 1;
             outputs.push(Output::Reply(request, Err(error)));
         }
     }
 
+    /// Begins a call out; whoever waits is told what comes of it.
+    ///
+    /// # Errors
+    /// What is wrong with the request, or the trunk may make no more calls: nothing has happened.
     pub(crate) fn dial_out(
         &mut self,
         request: DialRequest,
@@ -143,7 +147,6 @@ impl Exchange {
         match news {
             DialNews::Placed => self.dial_replied(id, false, outputs),
             DialNews::Active => {
-                self.bridged(id, Ok(()));
                 self.gauges.dials_answered += 1;
                 self.dial_replied(id, true, outputs);
                 self.outbound.remove(id);
@@ -152,12 +155,11 @@ impl Exchange {
                 *self.gauges.dial_errors.entry(outcome.reason.as_str().into()).or_default() += 1;
                 let status = outcome.status.as_ref().map(|(code, _)| format!(" ({code})")).unwrap_or_default();
                 let text = format!("the call out failed: {}{status}", outcome.reason.as_str());
-                Self::log(Level::Info, Some(id), text.clone(), outputs);
-                self.bridged(id, Err((outcome.status.clone(), text)));
+                Self::log(Level::Info, Some(id), text, outputs);
                 let Some(leg) = self.outbound.legs.get_mut(id) else { return };
+                let error = leg.error.take().unwrap_or_else(|| outcome::api_error(&outcome));
                 if let Some(waiting) = leg.waiting.take() {
-                    let error = leg.error.take().unwrap_or_else(|| outcome::api_error(&outcome));
-                    outputs.push(Output::Reply(waiting.request, Err(error)));
+                    self.tell_caller(&waiting.who, Err(error), outputs);
                 }
             }
         }
@@ -166,18 +168,35 @@ impl Exchange {
     fn dial_replied(&mut self, id: &CallId, is_active: bool, outputs: &mut Vec<Output>) {
         let Some(entry) = self.calls.get(id) else { return };
         let Some(leg) = self.outbound.legs.get_mut(id) else { return };
-        let Some(waiting) = leg.waiting.filter(|w| is_active || !w.until_answered) else { return };
+        if leg.waiting.as_ref().is_none_or(|w| !is_active && w.until_answered) {
+            return;
+        }
         let (Some(participant), Some((room_name, identity))) = (entry.place.participant(), entry.place.names()) else {
             return;
         };
-        leg.waiting = None;
         let created = SipParticipant {
             participant: participant.clone(),
             identity: identity.to_owned(),
             room_name: room_name.to_owned(),
             call: id.clone(),
         };
-        outputs.push(Output::Reply(waiting.request, Ok(Reply::SipParticipant(Box::new(created)))));
+        if let Some(waiting) = leg.waiting.take() {
+            self.tell_caller(&waiting.who, Ok(created), outputs);
+        }
+    }
+
+    fn tell_caller(&mut self, who: &Caller, result: Result<SipParticipant, ApiError>, outputs: &mut Vec<Output>) {
+        match who {
+            Caller::Client(request) => {
+                let reply = result.map(|created| Reply::SipParticipant(Box::new(created)));
+                outputs.push(Output::Reply(*request, reply));
+            }
+            Caller::Call(call) => {
+                let status = |error: &ApiError| error.sip_status.as_ref().map(|s| (s.code, s.text.clone()));
+                let told = result.map(|_| ()).map_err(|error| (status(&error), error.message));
+                self.events.push_back((call.clone(), trunkline_call::Event::Bridged(told)));
+            }
+        }
     }
 
     /// The room would not have the participant.
@@ -190,10 +209,9 @@ impl Exchange {
     /// The call is over and forgotten.
     pub(crate) fn dial_finished(&mut self, id: &CallId, trunk: &trunkline_types::TrunkId, outputs: &mut Vec<Output>) {
         self.outbound.allowance.give_back(trunk);
-        self.bridged(id, Err((None, "the call to the target ended before it was answered".into())));
         if let Some(waiting) = self.outbound.remove(id).and_then(|leg| leg.waiting) {
             let error = ApiError::new(Code::Internal, "the call ended before it was decided");
-            outputs.push(Output::Reply(waiting.request, Err(error)));
+            self.tell_caller(&waiting.who, Err(error), outputs);
         }
     }
 }

@@ -40,11 +40,20 @@ pub(super) enum Asker {
     Trunk(TrunkId),
 }
 
-/// Who asked for the call.
-#[derive(Clone, Copy, Debug)]
+/// Who asked for the call, and when he wants to hear of it.
+#[derive(Clone, Debug)]
 pub(crate) struct Waiting {
-    pub(super) request: RequestId,
-    pub(super) until_answered: bool,
+    pub(crate) who: Caller,
+    pub(crate) until_answered: bool,
+}
+
+/// Who asked for a call out.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Caller {
+    /// An API client.
+    Client(RequestId),
+    /// A call that wants the far end in its room: it is told by [`Event::Bridged`](trunkline_call::Event::Bridged).
+    Call(CallId),
 }
 
 /// See the module.
@@ -102,6 +111,12 @@ impl Outbound {
     /// By registering trunk, whether it is registered.
     pub(crate) fn registered(&self) -> BTreeMap<String, bool> {
         self.registrations.states()
+    }
+
+    /// The calls out that a call wants in its room, and that are not answered yet.
+    pub(crate) fn wanted_by(&self, call: &CallId) -> Vec<CallId> {
+        let wanted = |leg: &Leg| leg.waiting.as_ref().is_some_and(|w| w.who == Caller::Call(call.clone()));
+        self.legs.iter().filter(|(_, leg)| wanted(leg)).map(|(id, _)| id.clone()).collect()
     }
 
     pub(crate) fn poll_timeout(&self) -> Option<Time> {

@@ -15,4 +15,4 @@ mod outcome;
 mod own;
 mod registering;
 
-pub(crate) use leg::Outbound;
+pub(crate) use leg::{Caller, Outbound, Waiting};

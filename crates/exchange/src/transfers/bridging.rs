@@ -2,16 +2,14 @@
 
 use crate::{
     Exchange, Output,
-    command::{DialRequest, SipStatus},
+    command::DialRequest,
+    outbound::{Caller, Waiting},
 };
 use std::time::Duration;
 use trunkline_call::Event;
 use trunkline_routing::{dial::Dial, patch::ListFilter, record::OutboundTrunk};
 use trunkline_sip::Uri;
 use trunkline_types::{CallId, Time, normalize_number};
-
-/// What came of it: a status, if the target gave one, and a text.
-type Bridged = Result<(), (Option<(u16, String)>, String)>;
 
 impl Exchange {
     /// Calls a URI into the room of a call; the call is told what comes of it.
@@ -23,29 +21,15 @@ impl Exchange {
         now: Time,
         outputs: &mut Vec<Output>,
     ) {
-        let dialled = match self.bridge(id, target, timeout) {
-            Ok(request) => self.dial_out(request, None, now, outputs).map_err(|error| {
-                let status = error.sip_status.map(|status| {
-                    let SipStatus { code, text } = *status;
-                    (code, text)
-                });
-                (status, error.message)
-            }),
-            Err(why) => Err((None, why)),
+        let waiting = Waiting { who: Caller::Call(id.clone()), until_answered: true };
+        let failure = match self.bridge(id, target, timeout) {
+            Ok(request) => match self.dial_out(request, Some(waiting), now, outputs) {
+                Ok(_) => return,
+                Err(error) => (error.sip_status.map(|status| (status.code, status.text)), error.message),
+            },
+            Err(why) => (None, why),
         };
-        match dialled {
-            Ok(leg) => {
-                self.waiters.bridges.insert(leg, id.clone());
-            }
-            Err(failure) => self.events.push_back((id.clone(), Event::Bridged(Err(failure)))),
-        }
-    }
-
-    /// A call to a target is answered, or has failed.
-    pub(crate) fn bridged(&mut self, leg: &CallId, result: Bridged) {
-        if let Some(call) = self.waiters.bridges.remove(leg) {
-            self.events.push_back((call, Event::Bridged(result)));
-        }
+        self.events.push_back((id.clone(), Event::Bridged(Err(failure))));
     }
 
     /// The call that is to be made, or why none can be.

@@ -141,10 +141,7 @@ impl Exchange {
         let of_transfer = self.waiters.transfers.remove(id).map(|waiting| waiting.requests);
         let of_hold = self.waiters.holds.remove(id);
         // Nobody waits any more for whom is still being called.
-        let given_up: Vec<_> =
-            self.waiters.bridges.iter().filter(|(_, of)| *of == id).map(|(leg, _)| leg.clone()).collect();
-        for leg in given_up {
-            self.waiters.bridges.remove(&leg);
+        for leg in self.outbound.wanted_by(id) {
             let ended = RoomEvent::EndRequested { headers: Vec::new() };
             self.events.push_back((leg, Event::Room(ended)));
         }

@@ -16,7 +16,5 @@ pub(super) struct Transfer {
 #[derive(Default)]
 pub(crate) struct Waiters {
     pub(super) transfers: BTreeMap<CallId, Transfer>,
-    /// Calls to targets, and which call waits for each.
-    pub(super) bridges: BTreeMap<CallId, CallId>,
     pub(super) holds: BTreeMap<CallId, Vec<RequestId>>,
 }

@@ -65,7 +65,11 @@ fn digits_go_by_info_if_the_trunk_wants_it() {
     let mut world = World::with(trunk(), Options { dtmf: Some(DtmfMethod::Info), ..Options::default() });
     let (asked, _) = world.connect(DialRequest { dtmf: "1#".into(), ..request() });
     assert_eq!(world.attribute("sip.callStatus").as_deref(), Some("automation"));
-    world.wait(Duration::from_secs(1));
+    for _ in 0..8 {
+        world.wait(Duration::from_millis(100));
+        let info = world.last("INFO");
+        world.answer(&info, "200 OK", "", "");
+    }
     let infos = world.all("INFO");
     assert_eq!(infos.len(), 2);
     assert!(infos[0].text.contains("Content-Type: application/dtmf-relay") && infos[0].text.contains("Signal=1\r\n"));

@@ -272,7 +272,7 @@ mod tests {
                 credentials: ("J\u{e4}s\u{f8}n Doe", "Secret, or not?"),
                 challenge: r#"Digest realm="api@example.org", qop="auth", algorithm=SHA-512-256, nonce="5TsQWLVdgBdmrQ0XsxbDODV+57QdFR34I9HAbC/RVvkK""#,
                 request: ("GET", "/doe.json", b""),
-                cnonce: "NTg6RKcb9boFIAS3KrFK9BGeh+niz/sm",
+                cnonce: "NTg6RKcb9boFIAS3KrFK9BGeh+iDa/sm6jUMp2wds69v",
                 response: "3798d4131c277846293534c3edc11bd8a5e4cdcbff78b05db9d95eeb1cec68a5",
             },
             // RFC 2617 §3.5, without and with qop.
