@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 use std::{collections::BTreeMap, time::Duration};
 pub use trunkline_call::media::timings::{Stage, Timings};
 pub use trunkline_call::record::{CallRecord, LadderEntry};
+pub use trunkline_call::transfer::TransferOutcome;
 use trunkline_room::{
     ParticipantInfo, ParticipantPatch, RoomInfo, RoomSettings, TrackInfo,
     signal::Connect,
@@ -214,19 +215,6 @@ pub struct TransferReply {
     pub sip_status: Option<SipStatus>,
 }
 
-/// LiveKit's `SIPTransferStatus` and `SIPTransferReason` in one.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-#[expect(missing_docs, reason = "LiveKit's names")]
-pub enum TransferOutcome {
-    Completed,
-    CallEnded,
-    Rejected,
-    RingingTimeout,
-    SubscriptionTerminated,
-    Canceled,
-}
-
 /// A SIP status with its text, as LiveKit's `SIPStatus`.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct SipStatus {
@@ -250,6 +238,12 @@ pub struct Gauges {
     pub invite_errors: BTreeMap<String, u64>,
     /// By end reason.
     pub calls_terminated: BTreeMap<String, u64>,
+    pub dials: u64,
+    pub dials_answered: u64,
+    /// By end reason, and `refused` for what was not begun.
+    pub dial_errors: BTreeMap<String, u64>,
+    /// By registering trunk, whether it is registered.
+    pub registrations: BTreeMap<String, bool>,
     pub call_panics: u64,
     /// Wrong passwords of callers.
     pub digest_failures: u64,
@@ -326,11 +320,14 @@ pub struct ApiError {
     pub message: String,
     /// What the far end of a call said, for `sip_status_code` and `sip_status` in the meta.
     pub sip_status: Option<Box<SipStatus>>,
+    /// Of a transfer that failed, its `STR_…` and how it went, for `sip_transfer_id` and
+    /// `sip_transfer_reason` in the meta.
+    pub transfer: Option<Box<(String, TransferOutcome)>>,
 }
 
 impl ApiError {
     /// An error that no far end brought about.
     pub fn new(code: Code, message: impl Into<String>) -> Self {
-        Self { code, message: message.into(), sip_status: None }
+        Self { code, message: message.into(), sip_status: None, transfer: None }
     }
 }

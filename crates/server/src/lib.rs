@@ -9,6 +9,8 @@ pub mod config;
 mod control;
 pub mod doctor;
 mod exchange_thread;
+mod listening;
+mod names;
 mod outputs;
 mod run;
 mod server;

@@ -4,6 +4,7 @@ use crate::{
     Config, clock,
     control::Control,
     exchange_thread::{self, Inbox},
+    names::Names,
     outputs::{Outputs, Waiting},
 };
 use axum::serve::ListenerExt;
@@ -106,6 +107,7 @@ impl Server {
         let ready = Arc::new(AtomicBool::new(true));
         let outputs = Outputs {
             transport: transport.clone(),
+            names: Names::new(&config, transport.clone(), inbox.clone()),
             media,
             store,
             webhooks: trunkline_api::Webhooks::start(webhook, &keys, Arc::new(clock::now))?,
@@ -115,8 +117,9 @@ impl Server {
             drained: drained.clone(),
             stop: stop.clone(),
         };
-        let exchange =
-            exchange_thread::spawn(build_exchange(&config, loaded)?, inputs, outputs).map_err(Error::Thread)?;
+        let mut exchange = build_exchange(&config, loaded)?;
+        exchange.listens_on(crate::listening::concrete(&transport));
+        let exchange = exchange_thread::spawn(exchange, inputs, outputs).map_err(Error::Thread)?;
 
         let control = Control { inbox: inbox.clone(), waiting, next: AtomicU64::new(1), reader, ready: ready.clone() };
         let api = trunkline_api::Config {
@@ -192,11 +195,14 @@ async fn bind_sip(config: &Config, inbox: &Inbox) -> Result<Transport, Error> {
         Some(tls) => Some(trunkline_transport::server_tls(&tls.certs)?),
         None => None,
     };
+    let out = trunkline_transport::client_tls(config.tls_out.ca_file.as_deref(), &config.tls_out.client_certs)?;
     let transport = trunkline_transport::Config {
         udp: at(config.sip_port),
         tcp: at(config.sip_port),
         tls: config.tls.as_ref().map(|tls| at(tls.port)).unwrap_or_default(),
         tls_server,
+        tls_client: Some(out.anonymous),
+        tls_identities: out.identities,
         ..Default::default()
     };
     let inbox = inbox.clone();
@@ -267,6 +273,7 @@ fn build_exchange(config: &Config, loaded: Loaded) -> Result<Exchange, Error> {
         drain_ms: u32::try_from(config.last_words.as_millis()).unwrap_or(u32::MAX),
         ringing_timeout: config.ringing_timeout,
         max_call_duration: config.max_call_duration,
+        inline_trunk_hosts: config.inline_trunk_hosts.clone(),
     };
     let mut directory = Directory::new(routing.clone());
     let (mut of_trunks, mut of_rules) = (Vec::new(), Vec::new());

@@ -41,7 +41,7 @@ pub(crate) fn split_list(value: &str) -> Vec<&str> {
 }
 
 /// Splits at a byte outside quotes and angle brackets.
-fn split_outside(value: &str, at: u8) -> Vec<&str> {
+pub(crate) fn split_outside(value: &str, at: u8) -> Vec<&str> {
     let (mut parts, mut begin, mut quoted, mut angle, mut escaped) = (Vec::new(), 0, false, false, false);
     for (index, byte) in value.bytes().enumerate() {
         match byte {
@@ -100,7 +100,7 @@ fn find_angle(value: &str) -> Option<(usize, usize)> {
     None
 }
 
-fn unquoted(text: &str) -> String {
+pub(crate) fn unquoted(text: &str) -> String {
     let Some(inner) = text.strip_prefix('"').and_then(|t| t.strip_suffix('"')) else { return text.to_owned() };
     let mut plain = String::with_capacity(inner.len());
     let mut rest = inner.chars();

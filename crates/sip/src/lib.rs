@@ -17,8 +17,14 @@ pub mod locate;
 mod message;
 mod multipart;
 mod number;
+mod option_tag;
+mod parameters;
+pub mod reason;
+pub mod refer;
+mod replaces;
 mod response;
 mod salvage;
+pub mod session_timer;
 mod stack;
 mod stream;
 mod validate;
@@ -27,6 +33,7 @@ mod via;
 pub use address::{Address, Uri};
 pub use digest::{Challenger, Verdict};
 pub use message::Message;
+pub use replaces::Replaces;
 pub use salvage::Malformed;
 pub use stack::{
     Action, ClientId, Credentials, DialogId, Event, InviteId, Outgoing, RequestId, Stack, StackConfig, StackCounts,

@@ -191,7 +191,9 @@ fn refusals_say_what_the_rfc_says() {
         (request("FOO", 1, "x", "", ""), "501"),
         (request("MESSAGE", 1, "x", "", ""), "405"),
         (request("REGISTER", 1, "x", "", ""), "405"),
-        (extra("Require: 100rel\r\n"), "420"),
+        (extra("Require: 100rel, precondition\r\n"), "420"),
+        (request("UPDATE", 1, "x", "", ""), "481"),
+        (request("PRACK", 1, "x", "", ""), "481"),
         (extra("Accept: text/nothing\r\n"), "406"),
         (request("OPTIONS", 1, "x", "", "").replace("sip:+1555@10.0.0.1 SIP", "nobodyKnowsThisScheme:x SIP"), "416"),
     ];

@@ -212,10 +212,10 @@ fn answer_to(name: &str) -> String {
 #[test]
 fn answers_carry_what_their_section_wants() {
     for (name, header) in [
-        ("intmeth", "Allow: INVITE, ACK, CANCEL, BYE, OPTIONS, INFO"),
+        ("intmeth", "Allow: INVITE, ACK, CANCEL, BYE, OPTIONS, INFO, UPDATE, PRACK, REFER, NOTIFY"),
         ("bext01", "Unsupported: nothingSupportsThis, nothingSupportsThisEither"),
         ("invut", "Accept: application/sdp"),
-        ("regaut01", "Allow: INVITE, ACK, CANCEL, BYE, OPTIONS, INFO"),
+        ("regaut01", "Allow: INVITE, ACK, CANCEL, BYE, OPTIONS, INFO, UPDATE, PRACK, REFER, NOTIFY"),
         // RFC 4475 §3.3.1: with the fields that are there.
         ("insuf", "Via: SIP/2.0/UDP 192.0.2.95;branch=z9hG4bKkdj.insuf"),
     ] {

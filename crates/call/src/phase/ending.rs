@@ -4,6 +4,7 @@ use super::Recording;
 use crate::{
     Effect, Event, Facts, RoomCommand, SipCommand,
     call::Phase,
+    dial::{DialCommand, DialEvent},
     headers::{self, Carrier},
     media::{MediaFact, MediaPlan},
 };
@@ -102,6 +103,37 @@ impl Ending {
         Self { bye: Awaited::No, media, deadline: now + LIMIT }.or_recorded(facts, effects)
     }
 
+    /// Gives a call of ours up before it was answered: CANCEL if anything was `sent`. A 2xx that
+    /// comes nevertheless is acknowledged and hung up by the stack; the record stays this one.
+    pub(crate) fn cancelling(
+        has_left: bool,
+        leg_opened: bool,
+        sent: bool,
+        facts: &mut Facts,
+        now: Time,
+        effects: &mut Vec<Effect>,
+    ) -> Phase {
+        if sent {
+            let mut headers = headers::build(facts, Carrier::Cancel, Ok(()), now);
+            let has_reason = headers.iter().any(|(name, _)| name.eq_ignore_ascii_case("Reason"));
+            if let Some(ending) = facts.record.ending.as_ref().filter(|_| !has_reason) {
+                let cause = if ending.reason == EndReason::NoAnswer { 408 } else { 487 };
+                headers.push(("Reason".into(), format!("SIP;cause={cause};text=\"{}\"", ending.reason.as_str())));
+            }
+            effects.push(Effect::Sip(SipCommand::Dial(DialCommand::Cancel { headers })));
+        }
+        if has_left {
+            facts.set_attributes(&facts.ending_attributes(), now);
+        } else {
+            leave_room(facts, now, effects);
+        }
+        if leg_opened {
+            Self::close_media(facts, effects);
+        }
+        let awaited = |yes| if yes { Awaited::Yes } else { Awaited::No };
+        Self { bye: awaited(sent), media: awaited(leg_opened), deadline: now + LIMIT }.or_recorded(facts, effects)
+    }
+
     pub(crate) fn deadline(&self) -> Time {
         self.deadline
     }
@@ -115,6 +147,17 @@ impl Ending {
             Event::ByeFailed { why } => {
                 effects.push(Effect::Log(format!("our BYE was not answered: {why}")));
                 self.bye = Awaited::No;
+            }
+            Event::Dial(DialEvent::Refused(answer)) => {
+                headers::acknowledged(facts, Carrier::Cancel, answer.status, now);
+                self.bye = Awaited::No;
+            }
+            Event::Dial(DialEvent::Failed(_)) => self.bye = Awaited::No,
+            // It was answered before our CANCEL could be sent.
+            Event::Dial(DialEvent::Answered(_)) => {
+                effects.push(Effect::Sip(SipCommand::Dial(DialCommand::Acknowledge)));
+                effects.push(Effect::Sip(SipCommand::Bye { headers: Vec::new() }));
+                self.bye = Awaited::Yes;
             }
             // Both sides hung up at once.
             Event::ByeReceived { .. } => effects.push(Effect::Sip(SipCommand::AnswerBye { headers: Vec::new() })),

@@ -17,6 +17,7 @@ pub(crate) struct RawConfig {
     pub(crate) sip_port: u16,
     pub(crate) listen_ip: String,
     pub(crate) tls: Option<RawTls>,
+    pub(crate) dns: RawDns,
     #[serde(deserialize_with = "text")]
     pub(crate) rtp_port: String,
     pub(crate) rtc: RawRtc,
@@ -40,6 +41,7 @@ pub(crate) struct RawConfig {
     #[serde(deserialize_with = "optional_text")]
     pub(crate) last_words: Option<String>,
     pub(crate) headers_on_200_to_bye: bool,
+    pub(crate) outbound: RawOutbound,
     pub(crate) no_answer_status: u16,
     pub(crate) media_threads: Option<usize>,
     pub(crate) node_id: String,
@@ -52,10 +54,27 @@ pub(crate) struct RawTls {
     pub(crate) port: u16,
     #[serde(default)]
     pub(crate) certs: Vec<RawCert>,
+    #[serde(default)]
+    pub(crate) ca_file: Option<PathBuf>,
+    #[serde(default)]
+    pub(crate) client_certs: Vec<RawClientCert>,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+pub(crate) struct RawDns {
+    pub(crate) servers: Vec<String>,
 }
 
 fn tls_port() -> u16 {
     5061
+}
+
+#[derive(Debug, Deserialize)]
+pub(crate) struct RawClientCert {
+    pub(crate) name: String,
+    pub(crate) cert_file: PathBuf,
+    pub(crate) key_file: PathBuf,
 }
 
 #[derive(Debug, Deserialize)]
@@ -87,6 +106,12 @@ impl Default for RawRtc {
     fn default() -> Self {
         Self { udp_port: 7882, tcp_port: Some(7881), force_tcp: false, node_ip: None, complexity: 1 }
     }
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+pub(crate) struct RawOutbound {
+    pub(crate) inline_trunks: Vec<String>,
 }
 
 #[derive(Debug, Default, Deserialize)]
@@ -124,6 +149,7 @@ impl Default for RawConfig {
             sip_port: 5060,
             listen_ip: "0.0.0.0".into(),
             tls: None,
+            dns: RawDns::default(),
             rtp_port: "10000-20000".into(),
             rtc: RawRtc::default(),
             nat_1_to_1_ip: None,
@@ -140,6 +166,7 @@ impl Default for RawConfig {
             drain_timeout: None,
             last_words: None,
             headers_on_200_to_bye: false,
+            outbound: RawOutbound::default(),
             no_answer_status: 480,
             media_threads: None,
             node_id: "ND_trunkline".into(),
@@ -156,6 +183,7 @@ const KEYS: &[&str] = &[
     "sip_port",
     "listen_ip",
     "tls",
+    "dns",
     "rtp_port",
     "rtc",
     "nat_1_to_1_ip",
@@ -172,15 +200,18 @@ const KEYS: &[&str] = &[
     "drain_timeout",
     "last_words",
     "headers_on_200_to_bye",
+    "outbound",
     "no_answer_status",
     "media_threads",
     "node_id",
     "logging",
 ];
 const SECTIONS: &[(&str, &[&str])] = &[
-    ("tls", &["port", "certs"]),
+    ("tls", &["port", "certs", "ca_file", "client_certs"]),
+    ("dns", &["servers"]),
     ("room", &["auto_create", "empty_timeout", "departure_timeout", "audio_codec"]),
     ("rtc", &["udp_port", "tcp_port", "force_tcp", "node_ip", "complexity"]),
+    ("outbound", &["inline_trunks"]),
     ("webhook", &["api_key", "urls"]),
     ("logging", &["level"]),
 ];

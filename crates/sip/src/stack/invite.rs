@@ -2,6 +2,7 @@
 
 use super::{
     dialog::{Dialog, DialogId},
+    reliable::Reliable,
     stack_core::{Action, Event, InviteId, LIFE, Slot, Stack, T1, T2, origin_key, server_key},
     timers::Timer,
 };
@@ -34,6 +35,10 @@ pub(crate) struct Invite {
     last: Option<Bytes>,
     stage: Stage,
     interval: Duration,
+    /// Whether provisional answers may, and whether they must be reliable (RFC 3262 §3).
+    may_be_reliable: bool,
+    must_be_reliable: bool,
+    pub(crate) reliable: Option<Box<Reliable>>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -62,7 +67,29 @@ impl Invite {
             last: None,
             stage: Stage::Proceeding,
             interval: T1,
+            may_be_reliable: message.supports("100rel"),
+            must_be_reliable: message.requires("100rel"),
+            reliable: None,
         }
+    }
+
+    pub(crate) fn cseq(&self) -> u32 {
+        self.cseq
+    }
+
+    /// A request of theirs within the early dialog.
+    pub(crate) fn count_request(&mut self, cseq: u32) {
+        if let Some(seed) = self.seed.as_mut() {
+            seed.remote_cseq = seed.remote_cseq.max(Some(cseq));
+        }
+    }
+
+    fn dialog_id(&self, tag: &str) -> DialogId {
+        self.dialog.clone().unwrap_or_else(|| DialogId {
+            call_id: self.copied.call_id.clone(),
+            local_tag: tag.to_owned(),
+            remote_tag: self.remote_tag.clone(),
+        })
     }
 
     /// The final answer is out: what building it took is not needed again.
@@ -88,7 +115,9 @@ impl Stack {
         }
     }
 
-    /// A provisional answer; above 100 it makes an early dialog.
+    /// A provisional answer; above 100 it makes an early dialog. It is sent reliably (RFC 3262) if
+    /// the INVITE requires it, or if it supports it and `headers` have `Require: 100rel`; when no
+    /// PRACK comes, the INVITE is refused with 504 and [`Event::Cancelled`] tells.
     #[expect(clippy::too_many_arguments, reason = "the parts of a response")]
     pub fn provisional(
         &mut self,
@@ -97,13 +126,39 @@ impl Stack {
         status: u16,
         reason: &str,
         headers: &[(String, String)],
-        _now: Time,
+        now: Time,
         out: &mut Vec<Action>,
     ) {
         let Some(held) = self.invites.get(&invite.0).filter(|i| i.is_pending()) else { return };
+        let asks = |(name, value): &&(String, String)| {
+            name.eq_ignore_ascii_case("Require") && value.trim().eq_ignore_ascii_case("100rel")
+        };
+        let asked = headers.iter().any(|header| asks(&header));
+        let headers: Vec<_> = headers.iter().filter(|header| !asks(header)).cloned().collect();
+        if status > 100 && !tag.is_empty() && (held.must_be_reliable || (asked && held.may_be_reliable)) {
+            let dialog = held.dialog_id(tag);
+            let (id, build) = (invite.0, |stack: &Self, rseq: u32| {
+                let held = stack.invites.get(&invite.0)?;
+                let mut all = vec![("Require".to_owned(), "100rel".to_owned()), ("RSeq".to_owned(), rseq.to_string())];
+                all.extend(headers);
+                Some(stack.response(&held.copied, &held.flow, status, reason, tag, &all, None, true))
+            });
+            self.timers.clear(Timer::Trying(id));
+            if let Some(held) = self.invites.get_mut(&id) {
+                held.tag = tag.to_owned();
+            }
+            return self.send_reliably(id, dialog, build, now, out);
+        }
+        let headers = headers.as_slice();
         let bytes = self.response(&held.copied, &held.flow, status, reason, tag, headers, None, true);
         self.timers.clear(Timer::Trying(invite.0));
         self.put_out(invite.0, tag, bytes, out);
+    }
+
+    pub(crate) fn remember_last(&mut self, id: u64, bytes: Bytes) {
+        if let Some(held) = self.invites.get_mut(&id) {
+            held.last = Some(bytes);
+        }
     }
 
     fn put_out(&mut self, id: u64, tag: &str, bytes: Bytes, out: &mut Vec<Action>) {
@@ -124,15 +179,13 @@ impl Stack {
         out: &mut Vec<Action>,
     ) -> Option<DialogId> {
         let held = self.invites.get(&invite.0).filter(|i| i.is_pending())?;
-        let mut all =
-            vec![("Allow".to_owned(), super::receive::ALLOW.to_owned()), ("Supported".to_owned(), String::new())];
+        let ours = [("Allow", super::receive::ALLOW), ("Supported", super::receive::SUPPORTED)];
+        let given = |name: &str| headers.iter().any(|(held, _)| held.eq_ignore_ascii_case(name));
+        let ours = ours.into_iter().filter(|(name, _)| !given(name));
+        let mut all: Vec<_> = ours.map(|(name, value)| (name.to_owned(), value.to_owned())).collect();
         all.extend_from_slice(headers);
         let bytes = self.response(&held.copied, &held.flow, 200, "OK", tag, &all, body, true);
-        let dialog = held.dialog.clone().unwrap_or_else(|| DialogId {
-            call_id: held.copied.call_id.clone(),
-            local_tag: tag.to_owned(),
-            remote_tag: held.remote_tag.clone(),
-        });
+        let dialog = held.dialog_id(tag);
         let seed = self.invites.get_mut(&invite.0).and_then(|held| held.seed.take());
         if let Some(seed) = seed {
             self.dialogs.entry(dialog.clone()).or_insert_with(|| Box::new(seed.tagged(tag)));
@@ -147,6 +200,7 @@ impl Stack {
             held.dialog = Some(dialog.clone());
             held.interval = T1;
         }
+        self.rest_reliable(invite.0);
         self.timers.set(Timer::InviteRepeat(invite.0), now + T1);
         self.timers.set(Timer::InviteEnd(invite.0), now + LIFE);
         Some(dialog)
@@ -173,6 +227,7 @@ impl Stack {
         if let Some(held) = self.invites.get_mut(&invite.0) {
             held.answered(Stage::Completed);
         }
+        self.rest_reliable(invite.0);
         if !reliable {
             self.timers.set(Timer::InviteRepeat(invite.0), now + T1);
         }
@@ -227,6 +282,12 @@ impl Stack {
         {
             dialog.unacknowledged = None;
         }
+        if let Some(reliable) = &held.reliable
+            && self.by_early.get(&reliable.dialog) == Some(&id)
+        {
+            self.by_early.remove(&reliable.dialog);
+        }
+        self.rest_reliable(id);
         for timer in [Timer::Trying(id), Timer::InviteRepeat(id), Timer::InviteEnd(id)] {
             self.timers.clear(timer);
         }

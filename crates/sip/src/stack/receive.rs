@@ -8,12 +8,18 @@ use super::{
 };
 use crate::{
     Message,
+    address::split_list,
     flow::{Flow, Received},
 };
 use trunkline_types::Time;
 
 /// Methods with a handler.
-pub(crate) const ALLOW: &str = "INVITE, ACK, CANCEL, BYE, OPTIONS, INFO";
+pub(crate) const ALLOW: &str = "INVITE, ACK, CANCEL, BYE, OPTIONS, INFO, UPDATE, PRACK, REFER, NOTIFY";
+/// Extensions that a far end may use (RFC 4028, RFC 3891, RFC 4488, RFC 3262).
+pub(crate) const SUPPORTED: &str = "timer, replaces, norefersub, 100rel";
+/// The same without reliable provisional answers: of an INVITE without an offer, such an answer
+/// would bring one, and PRACK would have to answer it.
+pub(crate) const SUPPORTED_WITHOUT_OFFER: &str = "timer, replaces, norefersub";
 
 /// Whether the method is one of SIP's own (RFC 3261 and its extensions).
 pub(crate) fn is_known_method(method: &str) -> bool {
@@ -45,7 +51,7 @@ impl Stack {
     pub fn handle(&mut self, received: &Received, now: Time, out: &mut Vec<Action>) {
         let Ok(message) = &received.message else { return };
         if !message.is_request() {
-            return self.response_received(message, now, out);
+            return self.response_received(message, received.flow, now, out);
         }
         match message.method() {
             "ACK" => self.ack_received(message, out),
@@ -75,13 +81,16 @@ impl Stack {
         if !self.dialogs.contains_key(&id) && message.method() == "BYE" && self.early_bye(message, flow, now, out) {
             return;
         }
+        if message.method() == "PRACK" && self.by_early.contains_key(&id) && !self.dialogs.contains_key(&id) {
+            return self.prack_received(message, flow, now, out);
+        }
         match self.dialogs.get_mut(&id).filter(|d| d.is_peer(flow.remote.ip())) {
             None => self.answer_at_once(message, flow, 481, gone, &[], now, out),
-            Some(dialog) if message.cseq() <= dialog.remote_cseq => {
+            Some(dialog) if dialog.remote_cseq.is_some_and(|last| message.cseq() <= last) => {
                 self.answer_at_once(message, flow, 500, "CSeq Out of Order", &[], now, out);
             }
             Some(dialog) => {
-                dialog.remote_cseq = message.cseq();
+                dialog.remote_cseq = Some(message.cseq());
                 self.inside_dialog(message, flow, id, now, out);
             }
         }
@@ -94,7 +103,7 @@ impl Stack {
             self.open_invite(id, message, flow, None, now);
             self.seed(id, Dialog::new(message, flow));
             out.push(Action::Event(Event::Invite { invite: InviteId(id), message: message.clone(), flow }));
-        } else if message.method() == "BYE" {
+        } else if matches!(message.method(), "BYE" | "UPDATE" | "PRACK" | "NOTIFY") {
             self.answer_at_once(message, flow, 481, "Call/Transaction Does Not Exist", &[], now, out);
         } else {
             let request = self.open_served(message, flow, now);
@@ -104,22 +113,34 @@ impl Stack {
 
     fn inside_dialog(&mut self, message: &Message, flow: Flow, dialog: DialogId, now: Time, out: &mut Vec<Action>) {
         if message.method() == "INVITE" {
-            let pending = self.invites.values().any(|i| i.dialog.as_ref() == Some(&dialog) && i.is_pending());
-            if pending {
+            let offered = self.has_offered(&dialog);
+            if self.is_serving_invite(&dialog) {
+                let headers = [self.retry_after()];
+                return self.answer_at_once(message, flow, 500, "Overlapping Request", &headers, now, out);
+            }
+            if offered {
                 return self.answer_at_once(message, flow, 491, "Request Pending", &[], now, out);
             }
-            if let (Some(held), Some(contact)) = (self.dialogs.get_mut(&dialog), message.contact()) {
-                held.target = contact.uri;
-                held.flow = flow;
-            }
             let id = self.number();
+            if let Some(held) = self.dialogs.get_mut(&dialog) {
+                held.refresh(message, flow);
+                held.serving = Some(id);
+            }
             self.open_invite(id, message, flow, Some(dialog.clone()), now);
             let invite = InviteId(id);
             out.push(Action::Event(Event::Reinvite { invite, dialog, message: message.clone(), flow }));
             return;
         }
-        let request = self.open_served(message, flow, now);
-        out.push(Action::Event(Event::Request { request, dialog: Some(dialog), message: message.clone(), flow }));
+        if message.method() == "PRACK" {
+            return self.prack_received(message, flow, now, out);
+        }
+        self.serve_inside(message, flow, dialog, now, out);
+    }
+
+    /// Whether an INVITE of theirs in this dialog has no final answer yet.
+    pub(crate) fn is_serving_invite(&self, dialog: &DialogId) -> bool {
+        let serving = self.dialogs.get(dialog).and_then(|d| d.serving);
+        serving.and_then(|id| self.invites.get(&id)).is_some_and(|i| i.is_pending())
     }
 
     pub(crate) fn open_invite(&mut self, id: u64, message: &Message, flow: Flow, dialog: Option<DialogId>, now: Time) {
@@ -156,7 +177,7 @@ type Refusal = (u16, &'static str, Vec<(String, String)>);
 /// What RFC 3261 §8.2 has a server look at before anything else.
 fn unacceptable(message: &Message) -> Option<Refusal> {
     let method = message.method();
-    if !matches!(method, "INVITE" | "BYE" | "OPTIONS" | "INFO") {
+    if !matches!(method, "INVITE" | "BYE" | "OPTIONS" | "INFO" | "UPDATE" | "PRACK" | "REFER" | "NOTIFY") {
         return Some(match is_known_method(method) {
             true => (405, "Method Not Allowed", vec![header("Allow", ALLOW)]),
             false => (501, "Not Implemented", vec![header("Allow", ALLOW)]),
@@ -167,9 +188,10 @@ fn unacceptable(message: &Message) -> Option<Refusal> {
     if !uri.contains(':') || !matches!(scheme.as_str(), "sip" | "sips" | "tel") {
         return Some((416, "Unsupported URI Scheme", Vec::new()));
     }
-    let required = message.header_values("Require");
-    if !required.is_empty() && method != "BYE" {
-        return Some((420, "Bad Extension", vec![header("Unsupported", &required.join(", "))]));
+    let understood = |tag: &&str| split_list(SUPPORTED).iter().any(|ours| ours.eq_ignore_ascii_case(tag));
+    let strange: Vec<_> = message.find("Require").flat_map(split_list).filter(|tag| !understood(tag)).collect();
+    if !strange.is_empty() && method != "BYE" {
+        return Some((420, "Bad Extension", vec![header("Unsupported", &strange.join(", "))]));
     }
     if method == "INVITE" {
         if !message.body().is_empty() && message.find("Content-Encoding").any(|e| !e.eq_ignore_ascii_case("identity")) {

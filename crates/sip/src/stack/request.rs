@@ -25,7 +25,23 @@ pub(crate) struct Served {
 struct Asked {
     copied: Copied,
     tag: String,
-    is_options: bool,
+    method: Asking,
+}
+
+/// What the 2xx says besides.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Asking {
+    /// What we understand.
+    Options,
+    /// Where we are reached (RFC 3311 §5.2, RFC 3515 §2.2).
+    Contact,
+    Plain,
+}
+
+impl Served {
+    pub(crate) fn is_unanswered(&self) -> bool {
+        self.asked.is_some()
+    }
 }
 
 impl Stack {
@@ -33,8 +49,12 @@ impl Stack {
         let id = self.number();
         let key = server_key(message, message.method());
         self.by_key.insert(key.clone(), Slot::Served(id));
-        let is_options = message.method() == "OPTIONS";
-        let asked = Asked { copied: Copied::of(message, &flow), tag: self.stateless_tag(message), is_options };
+        let method = match message.method() {
+            "OPTIONS" => Asking::Options,
+            "UPDATE" | "REFER" => Asking::Contact,
+            _ => Asking::Plain,
+        };
+        let asked = Asked { copied: Copied::of(message, &flow), tag: self.stateless_tag(message), method };
         self.served.insert(id, Served { key, flow, asked: Some(asked), last: None });
         self.timers.set(Timer::ServedEnd(id), now + LIFE);
         RequestId(id)
@@ -56,13 +76,14 @@ impl Stack {
         let Some(asked) = held.asked.take() else { return };
         let flow = held.flow;
         let mut all = Vec::new();
-        if asked.is_options && status < 300 {
+        if asked.method == Asking::Options && status < 300 {
             all.push(("Allow".to_owned(), super::receive::ALLOW.to_owned()));
             all.push(("Accept".to_owned(), "application/sdp".to_owned()));
-            all.push(("Supported".to_owned(), String::new()));
+            all.push(("Supported".to_owned(), super::receive::SUPPORTED.to_owned()));
         }
         all.extend_from_slice(headers);
-        let bytes = self.response(&asked.copied, &flow, status, reason, &asked.tag, &all, body, false);
+        let contact = asked.method == Asking::Contact && status < 300;
+        let bytes = self.response(&asked.copied, &flow, status, reason, &asked.tag, &all, body, contact);
         if let Some(held) = self.served.get_mut(&request.0) {
             held.last = Some(bytes.clone());
         }

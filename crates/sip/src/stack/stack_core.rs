@@ -1,6 +1,7 @@
 //! The stack's tables, and what it tells its owner.
 
 use super::{
+    calling::{Attempt, Calling, Stage},
     client::Client,
     dialog::{Dialog, DialogId},
     invite::Invite,
@@ -83,7 +84,8 @@ pub enum Event {
     Refused { client: ClientId, message: Message },
     /// A final answer to any other request of ours.
     Response { client: ClientId, message: Message },
-    /// A request of ours was never answered, or could not be sent.
+    /// A request of ours was never answered, or could not be sent; of an INVITE also that it was
+    /// answered after [`Stack::cancel`], which the stack has undone.
     Failed { client: ClientId, why: &'static str },
 }
 
@@ -105,7 +107,13 @@ pub struct Stack {
     pub(crate) next: u64,
     pub(crate) invites: HashMap<u64, Box<Invite>>,
     pub(crate) served: HashMap<u64, Served>,
+    /// Requests of ours other than INVITE.
     pub(crate) clients: HashMap<u64, Client>,
+    /// INVITEs of ours until their final answer, and what is sent for them.
+    pub(crate) callings: HashMap<u64, Box<Calling>>,
+    pub(crate) attempts: HashMap<u64, Box<Attempt>>,
+    /// The last number of a request of ours outside any dialog.
+    pub(crate) outside: u32,
     pub(crate) dialogs: HashMap<DialogId, Box<Dialog>>,
     /// Server transactions by branch, sent-by host and method (RFC 3261 §17.2.3).
     pub(crate) by_key: HashMap<String, Slot>,
@@ -113,6 +121,8 @@ pub struct Stack {
     pub(crate) by_branch: HashMap<String, u64>,
     /// Requests without a To-tag by Call-ID, From-tag and CSeq (RFC 3261 §8.2.2.2).
     pub(crate) by_origin: HashMap<String, u64>,
+    /// INVITEs of theirs with reliable provisional answers, by their early dialog.
+    pub(crate) by_early: HashMap<DialogId, u64>,
     pub(crate) timers: Timers,
 }
 
@@ -134,17 +144,22 @@ impl Stack {
             invites: HashMap::new(),
             served: HashMap::new(),
             clients: HashMap::new(),
+            callings: HashMap::new(),
+            attempts: HashMap::new(),
+            outside: 0,
             dialogs: HashMap::new(),
             by_key: HashMap::new(),
             by_branch: HashMap::new(),
             by_origin: HashMap::new(),
+            by_early: HashMap::new(),
             timers: Timers::default(),
         }
     }
 
     /// What is held.
     pub fn counts(&self) -> StackCounts {
-        let transactions = self.invites.len().saturating_add(self.served.len()).saturating_add(self.clients.len());
+        let served = self.invites.len().saturating_add(self.served.len());
+        let transactions = served.saturating_add(self.clients.len()).saturating_add(self.attempts.len());
         StackCounts { transactions, dialogs: self.dialogs.len(), timers: self.timers.len() }
     }
 
@@ -162,6 +177,7 @@ impl Stack {
         self.by_key.contains_key(&server_key(message, message.method()))
             || (message.method() == "CANCEL" && self.by_key.contains_key(&server_key(message, "INVITE")))
             || self.dialogs.contains_key(&DialogId::of_request(message))
+            || self.by_early.contains_key(&DialogId::of_request(message))
             || (message.to().tag.is_none() && self.by_origin.contains_key(&origin_key(message)))
     }
 
@@ -239,21 +255,32 @@ impl Stack {
                 Timer::Trying(id) => self.trying(id, out),
                 Timer::InviteRepeat(id) => self.repeat_final(id, now, out),
                 Timer::InviteEnd(id) => self.invite_ended(id, out),
+                Timer::ReliableRepeat(id) => self.repeat_reliable(id, now, out),
+                Timer::ReliableEnd(id) => self.reliable_ended(id, now, out),
                 Timer::ServedEnd(id) => self.forget_served(id),
                 Timer::ClientRepeat(id) => self.repeat_request(id, now, out),
-                Timer::ClientEnd(id) => self.client_ended(id, out),
+                Timer::ClientEnd(id) => self.end_client(id, "no answer within 64·T1", out),
+                Timer::AttemptRepeat(id) => self.repeat_attempt(id, now, out),
+                Timer::AttemptEnd(id) => self.attempt_ended(id, out),
             }
         }
     }
 
     /// A stream is gone: requests of ours on it have failed. Dialogs live on; a new connection is
     /// made when they need one.
-    pub fn handle_closed(&mut self, flow: &Flow, now: Time, out: &mut Vec<Action>) {
+    pub fn handle_closed(&mut self, flow: &Flow, _now: Time, out: &mut Vec<Action>) {
         let mut lost: Vec<_> =
             self.clients.iter().filter(|(_, c)| c.flow == *flow && !c.answered).map(|(id, _)| *id).collect();
         lost.sort_unstable();
         for id in lost {
-            self.fail_client(id, "the connection is gone", now, out);
+            self.end_client(id, "the connection is gone", out);
+        }
+        // Of an INVITE that was heard of, the final answer may come on another connection.
+        let unheard = |a: &Attempt| a.flow == *flow && a.stage == Stage::Calling;
+        let mut lost: Vec<_> = self.attempts.iter().filter(|(_, a)| unheard(a)).map(|(id, _)| *id).collect();
+        lost.sort_unstable();
+        for id in lost {
+            self.end_attempt(id, "the connection is gone", out);
         }
     }
 }

@@ -11,12 +11,20 @@ pub(crate) enum Timer {
     InviteRepeat(u64),
     /// 64·T1 after the final answer: timer H, or the ACK to a 2xx never came.
     InviteEnd(u64),
+    /// A reliable provisional answer: T1, doubling.
+    ReliableRepeat(u64),
+    /// 64·T1 without a PRACK.
+    ReliableEnd(u64),
     /// Timer J.
     ServedEnd(u64),
     /// Timer E.
     ClientRepeat(u64),
     /// Timer F, then K.
     ClientEnd(u64),
+    /// Timer A.
+    AttemptRepeat(u64),
+    /// Timer B, then D or M; the wait for what follows a CANCEL.
+    AttemptEnd(u64),
 }
 
 #[derive(Debug, Default)]

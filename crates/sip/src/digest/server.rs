@@ -1,14 +1,11 @@
 //! Digest authentication as a server (RFC 8760, RFC 7616): stateless nonces, constant-time compare.
 
-use crate::{Message, address::split_list};
+use super::algorithm::{Algorithm, entries, unescaped};
+use crate::Message;
 use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD as BASE64};
 use hmac::{Hmac, Mac};
-use md5::Md5;
-use sha2::{Digest, Sha256, Sha512_256};
-use std::{
-    collections::{BTreeMap, VecDeque},
-    fmt::Write,
-};
+use sha2::Sha256;
+use std::collections::{BTreeMap, VecDeque};
 use subtle::ConstantTimeEq;
 use trunkline_types::{Time, limits};
 
@@ -35,43 +32,6 @@ pub struct Challenger {
     issued: u64,
     counts: BTreeMap<String, u32>,
     order: VecDeque<String>,
-}
-
-#[derive(Clone, Copy)]
-enum Algorithm {
-    Sha256,
-    Sha512_256,
-    Md5,
-}
-
-impl Algorithm {
-    fn by_name(name: &str) -> Option<(Self, bool)> {
-        let upper = name.to_ascii_uppercase();
-        let (base, session) = upper.strip_suffix("-SESS").map_or((upper.as_str(), false), |base| (base, true));
-        let algorithm = match base {
-            "" | "MD5" => Self::Md5,
-            "SHA-256" => Self::Sha256,
-            "SHA-512-256" => Self::Sha512_256,
-            _ => return None,
-        };
-        Some((algorithm, session))
-    }
-
-    fn hash(self, text: &str) -> String {
-        match self {
-            Self::Sha256 => hex(&Sha256::digest(text)),
-            Self::Sha512_256 => hex(&Sha512_256::digest(text)),
-            Self::Md5 => hex(&Md5::digest(text)),
-        }
-    }
-}
-
-fn hex(bytes: &[u8]) -> String {
-    let mut text = String::with_capacity(bytes.len().saturating_mul(2));
-    for byte in bytes {
-        let _ = write!(text, "{byte:02x}");
-    }
-    text
 }
 
 impl Challenger {
@@ -185,17 +145,8 @@ impl Challenger {
     }
 }
 
+/// The first entry of the scheme, escapes undone.
 fn parameters(value: &str) -> Option<BTreeMap<String, String>> {
-    let (scheme, rest) = value.split_once([' ', '\t'])?;
-    if !scheme.eq_ignore_ascii_case("Digest") {
-        return None;
-    }
-    let mut map = BTreeMap::new();
-    for part in split_list(rest) {
-        let (name, value) = part.split_once('=')?;
-        let value = value.trim();
-        let value = value.strip_prefix('"').and_then(|v| v.strip_suffix('"')).unwrap_or(value);
-        map.insert(name.trim().to_ascii_lowercase(), value.replace("\\\"", "\"").replace("\\\\", "\\"));
-    }
-    Some(map)
+    let entry = entries(value).into_iter().next()?;
+    Some(entry.into_iter().map(|(name, value)| (name, unescaped(&value))).collect())
 }
