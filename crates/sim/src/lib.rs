@@ -4,9 +4,10 @@
 
 pub mod agents;
 pub mod bridge;
-pub mod callees;
+pub mod callee;
 pub mod caller;
 pub mod callers;
+pub mod dialled;
 pub mod duel;
 pub mod load;
 pub mod offline;

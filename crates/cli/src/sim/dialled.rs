@@ -16,7 +16,7 @@ use std::{
 };
 use tokio::{sync::Semaphore, time::interval};
 use trunkline_sim::{
-    callees::{Arrival, Callees},
+    dialled::{Arrival, Callees},
     load::LoadResult,
 };
 

@@ -186,12 +186,7 @@ impl Exchange {
         }
     }
 
-    fn tell_caller(
-        &mut self,
-        who: &Caller,
-        result: Result<SipParticipant, ApiError>,
-        outputs: &mut Vec<Output>,
-    ) {
+    fn tell_caller(&mut self, who: &Caller, result: Result<SipParticipant, ApiError>, outputs: &mut Vec<Output>) {
         match who {
             Caller::Client(request) => {
                 let reply = result.map(|created| Reply::SipParticipant(Box::new(created)));
