@@ -6,7 +6,7 @@ use crate::{
     record::CallRecord,
     transfer::TransferOutcome,
 };
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, time::Duration};
 use trunkline_sip::{HeaderList, RequestId};
 use trunkline_types::{DisconnectReason, Pii};
 
@@ -31,6 +31,8 @@ pub enum Effect {
     Bridge {
         /// The URI.
         target: Pii<String>,
+        /// How long it may ring.
+        timeout: Duration,
     },
     /// The far end is on hold, or back, as it was asked for; or a status and a text why not.
     Held(Result<(), (u16, String)>),

@@ -277,7 +277,7 @@ impl Exchange {
                 }
                 Effect::Dial(news) => self.dial_news(id, news, outputs),
                 Effect::Transfer(news) => self.transfer_news(id, news, now, outputs),
-                Effect::Bridge { target } => self.bridge_to(id, &target.0, now, outputs),
+                Effect::Bridge { target, timeout } => self.bridge_to(id, &target.0, timeout, now, outputs),
                 Effect::Held(result) => self.held(id, result, outputs),
                 Effect::CheckPin(pin) => self.check_pin(id, &pin.0),
                 Effect::Log(text) => Self::log(Level::Info, Some(id), text, outputs),

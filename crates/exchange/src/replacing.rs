@@ -4,14 +4,8 @@ use crate::{Exchange, Output, calls::Place};
 use trunkline_call::{Event, RoomEvent};
 use trunkline_room::ParticipantPatch;
 use trunkline_routing::{Dispatch, record::AnswerPolicy};
-use trunkline_sip::{DialogId, Message};
+use trunkline_sip::{Message, Replaces};
 use trunkline_types::{CallId, Time, TrunkId};
-
-/// The header as it was read.
-struct Replaces {
-    dialog: DialogId,
-    early_only: bool,
-}
 
 impl Exchange {
     /// The call that an INVITE wants to replace, or why it cannot be. It has to come through the
@@ -28,7 +22,8 @@ impl Exchange {
             _ => return Err((400, "More than one Replaces")),
         };
         let gone = (481, "Call/Transaction Does Not Exist");
-        let Replaces { dialog, early_only } = read(value).ok_or((400, "Bad Replaces"))?;
+        let replaces = Replaces::parse(value).ok_or((400, "Bad Replaces"))?;
+        let dialog = self.stack.replaced(&replaces).ok_or(gone)?;
         let call = self.calls.by_dialog.get(&dialog).ok_or(gone)?;
         let entry = self.calls.get(call).ok_or(gone)?;
         if trunk.is_none_or(|trunk| *trunk != entry.call.facts().setup.trunk_id) {
@@ -37,7 +32,7 @@ impl Exchange {
         if !entry.call.is_active() {
             return Err((603, "Declined"));
         }
-        if early_only {
+        if replaces.early_only {
             return Err((486, "Busy Here"));
         }
         Ok(Some(call.clone()))
@@ -86,39 +81,5 @@ impl Exchange {
         self.room_events(events, now, outputs);
         self.look_round(id, &info, &participant, outputs);
         true
-    }
-}
-
-/// `callid;to-tag=…;from-tag=…;early-only`, as the far end sees the dialog.
-fn read(value: &str) -> Option<Replaces> {
-    let mut parts = value.split(';').map(str::trim);
-    let call_id = parts.next().filter(|id| !id.is_empty())?.to_owned();
-    let (mut to_tag, mut from_tag, mut early_only) = (None, None, false);
-    for part in parts {
-        match part.split_once('=') {
-            Some((name, value)) if name.trim().eq_ignore_ascii_case("to-tag") => to_tag = Some(value.trim().to_owned()),
-            Some((name, value)) if name.trim().eq_ignore_ascii_case("from-tag") => {
-                from_tag = Some(value.trim().to_owned());
-            }
-            None if part.eq_ignore_ascii_case("early-only") => early_only = true,
-            _ => {}
-        }
-    }
-    let dialog = DialogId { call_id, local_tag: to_tag?, remote_tag: from_tag? };
-    Some(Replaces { dialog, early_only })
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn the_to_tag_is_ours() {
-        let read = read("a@b ; from-tag=f;To-Tag=t;early-only").unwrap();
-        let dialog = DialogId { call_id: "a@b".into(), local_tag: "t".into(), remote_tag: "f".into() };
-        assert_eq!((read.dialog, read.early_only), (dialog, true));
-        for bad in ["", ";to-tag=a;from-tag=b", "a;to-tag=x", "a;from-tag=x", "a"] {
-            assert!(super::read(bad).is_none(), "{bad}");
-        }
     }
 }

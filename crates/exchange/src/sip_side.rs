@@ -154,7 +154,8 @@ impl Exchange {
             && let Some(entry) = self.calls.get_mut(call)
         {
             entry.bye = Some(request.clone());
-            self.events.push_back((call.clone(), CallEvent::ByeReceived { reason: message.header("Reason") }));
+            let reason = Some(message.header_values("Reason").join(", ")).filter(|reason| !reason.is_empty());
+            self.events.push_back((call.clone(), CallEvent::ByeReceived { reason }));
             return;
         }
         if let (Some(call), "INFO") = (&call, message.method()) {

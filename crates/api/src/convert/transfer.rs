@@ -18,7 +18,7 @@ pub(crate) fn transfer_request(request: proto::TransferSipParticipantRequest) ->
     })
 }
 
-/// `sip:`, `sips:` or `tel:` in any case, in angle brackets or not, and nothing that could end the
+/// `sip:`, `sips:` or `tel:` in any case, or `call:` with the id of another call of ours, in angle brackets or not, and nothing that could end the
 /// brackets or the line.
 fn target(given: &str) -> Result<String, TwirpError> {
     let wrong = |what: &str| Err(TwirpError::invalid("transfer_to", format_args!("{given:?} {what}")));
@@ -33,7 +33,7 @@ fn target(given: &str) -> Result<String, TwirpError> {
         },
     };
     let (scheme, rest) = uri.split_once(':').unwrap_or_default();
-    if !["sip", "sips", "tel"].iter().any(|known| scheme.eq_ignore_ascii_case(known)) {
+    if !["sip", "sips", "tel", "call"].iter().any(|known| scheme.eq_ignore_ascii_case(known)) {
         return wrong("is not a URI that begins with sip:, sips: or tel:");
     }
     if rest.is_empty() || uri.contains(['<', '>']) {
@@ -78,7 +78,7 @@ pub(crate) fn transfer_reply(reply: &TransferReply) -> Result<proto::TransferSip
     };
     let failed = match &reply.sip_status {
         Some(status) => TwirpError::from(ApiError::from(status.clone())),
-        None => TwirpError::new(code, text),
+        None => TwirpError::new(code, if reply.text.is_empty() { text } else { &reply.text }),
     };
     Err(failed.with_meta("sip_transfer_reason", reason.as_str_name()).with_meta("sip_transfer_id", &reply.transfer))
 }

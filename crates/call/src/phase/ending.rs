@@ -9,6 +9,7 @@ use crate::{
     media::{MediaFact, MediaPlan},
 };
 use std::time::Duration;
+use trunkline_sip::reason::Reason;
 use trunkline_types::{DisconnectReason, EndReason, Time};
 
 /// What is still to come before the final record is complete.
@@ -35,7 +36,8 @@ impl Ending {
         let mut headers = headers::build(facts, Carrier::Bye, Ok(()), now);
         let has_reason = headers.iter().any(|(name, _)| name.eq_ignore_ascii_case("Reason"));
         if let Some(ending) = facts.record.ending.as_ref().filter(|_| !has_reason) {
-            headers.push(("Reason".into(), format!("SIP;cause=200;text=\"{}\"", ending.reason.as_str())));
+            let reason = Reason { protocol: "SIP".into(), cause: Some(200), text: Some(ending.reason.as_str().into()) };
+            headers.push(("Reason".into(), reason.to_string()));
         }
         effects.push(Effect::Sip(SipCommand::Bye { headers }));
         Self::close_media(facts, effects);
@@ -207,11 +209,7 @@ pub(crate) fn reason_of_removal(reason: DisconnectReason) -> EndReason {
     }
 }
 
-/// The SIP status in a `Reason` header (RFC 3326): `SIP;cause=480;text="…"`.
+/// The SIP status in `Reason` (RFC 3326), among causes of other protocols.
 fn sip_cause(reason: &str) -> Option<u16> {
-    let mut parts = reason.split(';').map(str::trim);
-    if !parts.next()?.eq_ignore_ascii_case("SIP") {
-        return None;
-    }
-    parts.find_map(|part| part.strip_prefix("cause=")?.trim().parse().ok())
+    Reason::parse(reason).into_iter().find(|reason| reason.is("SIP"))?.cause
 }

@@ -61,6 +61,7 @@ impl Active {
     fn next_way(mut self: Box<Self>, facts: &mut Facts, now: Time, effects: &mut Vec<Effect>) -> Phase {
         let Some(transfer) = &mut facts.transfer else { return Phase::Active(self) };
         let (method, target) = (transfer.next_method(now), transfer.order.target.clone());
+        let timeout = transfer.step_deadline.since(now);
         let Some(method) = method else {
             let failure = transfer.failure.take();
             decided(failure_or_nothing(failure), facts, now, effects);
@@ -84,7 +85,7 @@ impl Active {
                 let failure = Failure { outcome: TransferOutcome::Rejected, status: None, text };
                 return self.way_failed(failure, facts, now, effects);
             }
-            Method::Bridge => effects.push(Effect::Bridge { target }),
+            Method::Bridge => effects.push(Effect::Bridge { target, timeout }),
             Method::ByeHeaders => {
                 decided(Ok((None, "hung up with the headers".into())), facts, now, effects);
                 let text = "hung up with headers for the far end to route by";
@@ -205,7 +206,7 @@ impl Active {
         if status == 202 {
             self.mid.referred = true;
             effects.push(Effect::Sip(SipCommand::Notify { status: 100, reason: "Trying", last: false }));
-            effects.push(Effect::Bridge { target });
+            effects.push(Effect::Bridge { target, timeout: limits::TRANSFER_TIMEOUT });
         }
     }
 

@@ -1,38 +1,24 @@
 //! What a NOTIFY about a REFER says (RFC 3515 §2.4.4, RFC 3420), read as far as it can be.
 
 use trunkline_call::transfer::Notified;
+use trunkline_sip::refer::{EventHeader, SipFragment, SubscriptionState};
 
 /// The number of the REFER that an `Event` is about: `None` if it is about none, `Some(None)` if it
 /// does not say about which.
 pub(super) fn refer_event(value: &str) -> Option<Option<u32>> {
-    let mut parts = value.split(';').map(str::trim);
-    if !parts.next()?.eq_ignore_ascii_case("refer") {
-        return None;
-    }
-    let id = parts.find_map(|parameter| {
-        let (name, value) = parameter.split_once('=')?;
-        name.trim().eq_ignore_ascii_case("id").then(|| value.trim().parse().ok())?
-    });
-    Some(id)
+    let event = EventHeader::parse(value);
+    (event.package == "refer").then(|| event.id.and_then(|id| id.parse().ok()))
 }
 
 /// What `Subscription-State` and the body say; `None` if the body is not a status line.
 pub(super) fn notified(state: Option<&str>, body: &[u8]) -> Option<Notified> {
-    let state = state.and_then(|state| state.split(';').next()).unwrap_or_default().trim();
-    let terminated = state.eq_ignore_ascii_case("terminated");
-    let text = String::from_utf8_lossy(body);
-    let Some(line) = text.lines().map(str::trim).find(|line| !line.is_empty()) else {
+    let terminated = state.is_some_and(|state| SubscriptionState::parse(state).is_terminated);
+    if body.trim_ascii().is_empty() {
         return Some(Notified { status: None, terminated });
-    };
-    let (version, rest) = line.split_once(char::is_whitespace)?;
-    if !version.get(..4)?.eq_ignore_ascii_case("SIP/") {
-        return None;
     }
-    let rest = rest.trim_start();
-    let (code, reason) = rest.split_once(char::is_whitespace).unwrap_or((rest, ""));
-    let code: u16 = code.parse().ok().filter(|code| (100..700).contains(code))?;
-    let reason = reason.trim().chars().filter(|c| !c.is_control()).collect();
-    Some(Notified { status: Some((code, reason)), terminated })
+    let SipFragment { status, reason } = SipFragment::parse(body)?;
+    let reason = reason.chars().filter(|c| !c.is_control()).collect();
+    Some(Notified { status: Some((status, reason)), terminated })
 }
 
 #[cfg(test)]

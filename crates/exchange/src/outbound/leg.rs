@@ -116,6 +116,12 @@ impl Outbound {
         self.registrations.states()
     }
 
+    /// The calls out that a call wants in its room, and that are not answered yet.
+    pub(crate) fn wanted_by(&self, call: &CallId) -> Vec<CallId> {
+        let wanted = |leg: &Leg| leg.waiting.as_ref().is_some_and(|w| w.who == Caller::Call(call.clone()));
+        self.legs.iter().filter(|(_, leg)| wanted(leg)).map(|(id, _)| id.clone()).collect()
+    }
+
     pub(crate) fn poll_timeout(&self) -> Option<Time> {
         let next = self.timers.first().map(|(at, _)| *at);
         [next, self.health.poll_timeout(), self.registrations.poll_timeout()].into_iter().flatten().min()

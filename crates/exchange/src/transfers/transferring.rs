@@ -6,7 +6,7 @@ use crate::{
     command::{ApiError, Code, Reply, RequestId, SipStatus, TransferOutcome, TransferReply, TransferRequest},
     port::Webhook,
 };
-use trunkline_call::{Event, TransferNews, record::CallRecord, transfer::TransferOrder};
+use trunkline_call::{Event, RoomEvent, TransferNews, record::CallRecord, transfer::TransferOrder};
 use trunkline_types::{CallId, Pii, Time, limits};
 
 /// What ids of transfers begin with.
@@ -131,19 +131,8 @@ impl Exchange {
         let Some(waiting) = self.waiters.transfers.remove(id) else { return };
         let said = record.transfers.last().and_then(|transfer| transfer.sip_status.clone());
         let sip_status = said.map(|(code, text)| SipStatus { code, text });
-        let result = match (outcome, sip_status) {
-            (TransferOutcome::Completed | TransferOutcome::CallEnded, sip_status) => {
-                Ok(Reply::Transfer(Box::new(TransferReply { transfer: waiting.id, outcome, sip_status })))
-            }
-            (TransferOutcome::Rejected, Some(status)) => Err(ApiError::from(status)),
-            (outcome, sip_status) => {
-                let code = match outcome {
-                    TransferOutcome::Rejected => Code::FailedPrecondition,
-                    _ => Code::Canceled,
-                };
-                Err(ApiError { sip_status: sip_status.map(Box::new), ..ApiError::new(code, text) })
-            }
-        };
+        let reply = TransferReply { transfer: waiting.id, outcome, sip_status, text };
+        let result = Ok(Reply::Transfer(Box::new(reply)));
         outputs.extend(waiting.requests.into_iter().map(|request| Output::Reply(request, result.clone())));
     }
 
@@ -151,6 +140,11 @@ impl Exchange {
     pub(crate) fn forget_waiters(&mut self, id: &CallId, outputs: &mut Vec<Output>) {
         let of_transfer = self.waiters.transfers.remove(id).map(|waiting| waiting.requests);
         let of_hold = self.waiters.holds.remove(id);
+        // Nobody waits any more for whom is still being called.
+        for leg in self.outbound.wanted_by(id) {
+            let ended = RoomEvent::EndRequested { headers: Vec::new() };
+            self.events.push_back((leg, Event::Room(ended)));
+        }
         for request in of_transfer.into_iter().chain(of_hold).flatten() {
             let error = ApiError::new(Code::Aborted, "the call has ended");
             outputs.push(Output::Reply(request, Err(error)));

@@ -1,6 +1,7 @@
 //! What happens in the middle of calls, at the edge of the exchange: a scripted telephone on one
 //! side, the API and a room on the other, in virtual time.
 
+mod bridging;
 mod holding;
 mod moving;
 mod phone;

@@ -11,7 +11,7 @@ use trunkline_exchange::{Config, Exchange, Input, command::CallRecord};
 use trunkline_room::{Kind, ParticipantInfo};
 use trunkline_routing::{
     Directory, Settings,
-    record::{AnswerPolicy, DispatchRule, InboundTrunk, Options, Rule},
+    record::{AnswerPolicy, DispatchRule, InboundTrunk, Options, OutboundTrunk, Rule},
 };
 use trunkline_sip::{
     Message, StackConfig,
@@ -43,9 +43,21 @@ pub(crate) fn world(options: Options) -> World {
 }
 
 pub(crate) fn world_with(options: Options, rules: Vec<DispatchRule>) -> World {
+    world_of(options, rules, vec![trunk()], Vec::new())
+}
+
+/// With these trunks; `options` are those of the first one in.
+pub(crate) fn world_of(
+    options: Options,
+    rules: Vec<DispatchRule>,
+    inbound: Vec<InboundTrunk>,
+    outbound: Vec<(OutboundTrunk, Options)>,
+) -> World {
     let routing = Settings::default();
     let mut directory = Directory::new(routing.clone());
-    directory.load(vec![trunk()], Vec::new(), rules, Vec::new(), Vec::new());
+    let of_out = outbound.iter().map(|(trunk, options)| (trunk.id.clone(), options.clone())).collect();
+    let out = outbound.into_iter().map(|(trunk, _)| trunk).collect();
+    directory.load(inbound, out, rules, of_out, Vec::new());
     directory.set_trunk_options(
         TrunkId::from("ST_1"),
         Options { answer_policy: Some(AnswerPolicy::Immediate), drain_ms: Some(0), ..options },
@@ -58,7 +70,10 @@ pub(crate) fn world_with(options: Options, rules: Vec<DispatchRule>) -> World {
         media_timeout_initial: Duration::from_secs(30),
         media_timeout: Duration::from_secs(15),
     };
-    World::with(Exchange::new(config, directory, Random::from_number(5)))
+    let mut exchange = Exchange::new(config, directory, Random::from_number(5));
+    let own = SocketAddr::new(IpAddr::V4(Ipv4Addr::new(192, 0, 2, 2)), 5060);
+    exchange.listens_on(vec![(Protocol::Udp, own)]);
+    World::with(exchange)
 }
 
 /// See the module.
@@ -74,7 +89,7 @@ pub(crate) struct Phone {
 impl Phone {
     /// Calls, is answered and acknowledges.
     pub(crate) fn call(world: &mut World, call_id: &str, headers: &str) -> Self {
-        let mut phone = Self { call_id: call_id.into(), to_tag: String::new(), cseq: 0, host: 1 };
+        let mut phone = Self::new(call_id);
         let answer = phone.invite(world, headers, OFFER);
         assert!(answer.starts_with("SIP/2.0 200"), "{answer}");
         phone
@@ -92,7 +107,12 @@ impl Phone {
 
     /// A telephone that has sent nothing yet.
     pub(crate) fn new(call_id: &str) -> Self {
-        Self { call_id: call_id.into(), to_tag: String::new(), cseq: 0, host: 1 }
+        Self::at(call_id, 1)
+    }
+
+    /// One on another host.
+    pub(crate) fn at(call_id: &str, host: u8) -> Self {
+        Self { call_id: call_id.into(), to_tag: String::new(), cseq: 0, host }
     }
 
     pub(crate) fn ack(&mut self, world: &mut World, sdp: Option<&str>) {

@@ -21,7 +21,7 @@ use trunkline_room::{
 };
 use trunkline_routing::{Directory, Settings};
 use trunkline_sdp::webrtc::sections;
-use trunkline_sip::StackConfig;
+use trunkline_sip::{StackConfig, locate::Records};
 use trunkline_types::{DisconnectReason, ParticipantSid, Random, Time, TrackSid};
 
 pub const ROOM: &str = "room";
@@ -223,6 +223,14 @@ impl World {
                 self.dismissed.insert(connection);
             }
             Output::Send(transmit) => self.sent.push(String::from_utf8_lossy(&transmit.bytes).into_owned()),
+            Output::Resolve(id, query) => {
+                let port = query.port.unwrap_or(5060);
+                let records = match query.host.parse() {
+                    Ok(ip) => Ok(Records { addresses: vec![SocketAddr::new(ip, port)], ..Records::default() }),
+                    Err(_) => Err(format!("there is no {}", query.host)),
+                };
+                self.inputs.push_back(Input::Resolved(id, records));
+            }
             Output::Trace(_, entry) => self.ladder.push(entry.text),
             Output::Persist(id, record) => {
                 if let Record::PutCall(record) = *record {
