@@ -12,7 +12,7 @@ use std::{
 use trunkline_call::{dial::FarAnswer, session_timer::TimerHeaders};
 use trunkline_routing::dial::DialPlan;
 use trunkline_sip::{
-    ClientId, Message,
+    ClientId, DialogId, Message,
     locate::{Query, Target},
 };
 use trunkline_types::{CallId, Time, TrunkId};
@@ -74,6 +74,8 @@ pub(super) struct Leg {
     /// The last refusal after which another target was tried.
     pub(super) refusal: Option<Box<FarAnswer>>,
     pub(super) cancelled: bool,
+    /// Its early dialogs, in which the far end may ask for something.
+    pub(super) early: Vec<DialogId>,
     /// `Session-Expires` to ask for, seconds (RFC 4028); 0 for none.
     pub(super) session_expires: u32,
     next_at: Option<Time>,
@@ -94,6 +96,7 @@ impl Leg {
             begun: 0,
             refusal: None,
             cancelled: false,
+            early: Vec::new(),
             session_expires,
             next_at: None,
         }

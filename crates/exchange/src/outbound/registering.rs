@@ -1,4 +1,5 @@
-//! Trunks that register (RFC 3261 §10), and those whose targets are asked again and again.
+//! Trunks that register (RFC 3261 §10), whose targets are asked again and again, or to which the way
+//! is kept open.
 
 use super::{
     inviting::retry_after,
@@ -6,6 +7,7 @@ use super::{
     locating::{literal, query_of},
 };
 use crate::{Exchange, Output, port::Level};
+use bytes::Bytes;
 use std::{
     collections::{BTreeMap, VecDeque},
     net::IpAddr,
@@ -17,7 +19,7 @@ use trunkline_routing::{
 };
 use trunkline_sip::{
     Address, ClientId, Credentials, Event, Message, Outgoing,
-    flow::{Flow, Protocol},
+    flow::{Flow, Protocol, Transmit},
     locate::Target,
 };
 use trunkline_types::{Time, TrunkId};
@@ -48,9 +50,15 @@ struct Registration {
     expires: u32,
     /// Time between probes; zero for none.
     probe_every: Duration,
+    /// Time between two pairs of CRLF that keep the way open (RFC 5626 §3.5.1); zero for none.
+    open_every: Duration,
     /// When to register, or register again; `None` while an answer is awaited.
     due: Option<Time>,
     probe_at: Option<Time>,
+    open_at: Option<Time>,
+    /// To be done once the targets are known.
+    probes: bool,
+    opens: bool,
     targets: VecDeque<Target>,
     current: Option<Target>,
     is_registered: bool,
@@ -64,7 +72,7 @@ impl Registrations {
         if self.stale {
             return Some(Time::default());
         }
-        self.by_trunk.values().flat_map(|held| [held.due, held.probe_at]).flatten().min()
+        self.by_trunk.values().flat_map(|held| [held.due, held.probe_at, held.open_at]).flatten().min()
     }
 
     /// The trunks have to be looked at anew.
@@ -120,22 +128,28 @@ impl Exchange {
         for trunk in self.directory.list_outbound(&ListFilter::default()) {
             let options = self.directory.trunk_options(&trunk.id);
             let registers = options.register == Some(true);
-            let probe_every = Duration::from_secs(options.probe_interval.unwrap_or(0).into());
-            if (registers || !probe_every.is_zero()) && wanted.len() < MAX_TRUNKS {
-                wanted.insert(trunk.id, (registers, options.register_expires.unwrap_or(EXPIRES), probe_every));
+            let every = |seconds: Option<u32>| Duration::from_secs(seconds.unwrap_or(0).into());
+            let (probe_every, open_every) = (every(options.probe_interval), every(options.keepalive_interval));
+            let is_watched = registers || !probe_every.is_zero() || !open_every.is_zero();
+            if is_watched && wanted.len() < MAX_TRUNKS {
+                let expires = options.register_expires.unwrap_or(EXPIRES).clamp(SHORTEST, LONGEST);
+                wanted.insert(trunk.id, (registers, expires, probe_every, open_every));
             }
         }
         let (registrations, random) = (&mut self.outbound.registrations, &mut self.random);
         registrations.stale = false;
         registrations.by_trunk.retain(|trunk, _| wanted.contains_key(trunk));
-        for (trunk, (registers, expires, probe_every)) in wanted {
-            let expires = expires.clamp(SHORTEST, LONGEST);
+        for (trunk, (registers, expires, probe_every, open_every)) in wanted {
             let held = registrations.by_trunk.entry(trunk).or_insert_with(|| Registration {
                 registers: false,
                 expires,
                 probe_every: Duration::ZERO,
+                open_every: Duration::ZERO,
                 due: None,
                 probe_at: None,
+                open_at: None,
+                probes: false,
+                opens: false,
                 targets: VecDeque::new(),
                 current: None,
                 is_registered: false,
@@ -150,6 +164,10 @@ impl Exchange {
                 held.probe_every = probe_every;
                 held.probe_at = (!probe_every.is_zero()).then_some(now);
             }
+            if open_every != held.open_every {
+                held.open_every = open_every;
+                held.open_at = (!open_every.is_zero()).then_some(now);
+            }
         }
     }
 
@@ -161,13 +179,17 @@ impl Exchange {
         for (trunk, held) in &mut self.outbound.registrations.by_trunk {
             let registers = held.due.is_some_and(|at| at <= now);
             let probes = held.probe_at.is_some_and(|at| at <= now);
+            let opens = held.open_at.is_some_and(|at| at <= now);
             if registers {
                 held.due = None;
             }
             if probes {
-                held.probe_at = Some(now + held.probe_every);
+                (held.probe_at, held.probes) = (Some(now + held.probe_every), true);
             }
-            if registers || probes {
+            if opens {
+                (held.open_at, held.opens) = (Some(now + held.open_every), true);
+            }
+            if registers || probes || opens {
                 due.push(trunk.clone());
             }
         }
@@ -203,11 +225,13 @@ impl Exchange {
         if registers {
             held.targets = targets.clone().into();
         }
-        if !held.probe_every.is_zero() {
-            for target in &targets {
-                self.probe(target, now, outputs);
-            }
+        let (probes, opens) = (std::mem::take(&mut held.probes), std::mem::take(&mut held.opens));
+        for target in targets.iter().filter(|_| probes) {
+            self.probe(target, now, outputs);
         }
+        let ways = targets.iter().filter(|_| opens).filter_map(|t| self.outbound.own.flow_to(t.protocol, t.address));
+        let pairs = ways.map(|flow| Output::Send(Transmit { flow, bytes: Bytes::from_static(b"\r\n\r\n") }));
+        outputs.extend(pairs);
         if registers {
             self.register_trunk(trunk, None, now, outputs);
         }
