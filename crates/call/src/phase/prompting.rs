@@ -308,8 +308,9 @@ impl Prompting {
         effects.push(Effect::Media(MediaPlan::Play { leg: facts.leg(), sound: None }));
         effects.push(Effect::Room(RoomCommand::Publish));
         effects.push(Effect::Persist(facts.snapshot()));
-        let deadline = now + facts.setup.max_call_duration;
-        Phase::Active(Box::new(Active::new(self.negotiation, self.port, deadline, self.agreed)))
+        let timer = self.agreed.timer.map(|timer| timer.restarted(now));
+        let agreed = Agreed { timer, ..self.agreed };
+        Phase::Active(Box::new(Active::new(self.negotiation, self.port, self.deadline, agreed)))
     }
 }
 

@@ -102,6 +102,7 @@ pub fn call(id: &str, created_at_ms: i64) -> CallRecord {
         receipts: Vec::new(),
         explanation: Explanation::of(&serde_json::json!({ "rule": "SDR_1" })),
         codec: None,
+        transfers: Vec::new(),
         media: LegStats::default(),
     }
 }
