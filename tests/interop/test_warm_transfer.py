@@ -29,6 +29,7 @@ def seconds_of(incoming, hertz: int) -> float:
 
 async def both_hear(call, incoming):
     """The caller hears the human's tone, the human the caller's."""
+    incoming.sound.heard.clear()
     (at_caller, _), (at_human, _) = await asyncio.gather(call.phone.hear(3), incoming.sound.tone())
     assert abs(at_caller - 520) <= 3 and abs(at_human - 440) <= 3, (at_caller, at_human)
 
