@@ -18,6 +18,13 @@ pub(crate) enum Grant<'a> {
     RoomList,
     /// Everything about this one room.
     RoomAdmin(&'a str),
+    /// Everything about this one room, and putting its participants into that other one.
+    RoomMove {
+        /// `video.room`.
+        from: &'a str,
+        /// `video.destinationRoom`.
+        to: &'a str,
+    },
     /// Recording.
     RoomRecord,
     /// Ingress.
@@ -40,6 +47,15 @@ impl Grant<'_> {
             Self::RoomList => (!claims.video.room_list).then_some("video.roomList"),
             Self::RoomRecord => (!claims.video.room_record).then_some("video.roomRecord"),
             Self::IngressAdmin => (!claims.video.ingress_admin).then_some("video.ingressAdmin"),
+            Self::RoomMove { from, to } => {
+                Self::RoomAdmin(from).check(Some(claims))?;
+                if claims.video.destination_room != to {
+                    return Err(denied(
+                        "the token's grant video.destinationRoom is not the destination of the request",
+                    ));
+                }
+                None
+            }
             Self::RoomAdmin(room) => {
                 if claims.video.room_admin && claims.video.room != room {
                     return Err(denied("the token's grant video.room is not the room of the request"));

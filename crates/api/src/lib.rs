@@ -26,6 +26,7 @@ mod outboxes;
 mod router;
 mod rtc;
 mod service;
+mod sip_error;
 pub mod token;
 mod twirp;
 mod webhook;

@@ -21,6 +21,18 @@ pub(crate) fn page(gauges: &Gauges, available: bool, node_id: &str) -> String {
     for (reason, count) in bounded(&gauges.invite_errors) {
         page.sample("livekit_sip_invite_error", &[("dir", "in"), ("reason", reason)], count);
     }
+    page.counter("trunkline_dials_total", "Calls out that were begun.");
+    page.sample("trunkline_dials_total", &[], gauges.dials);
+    page.counter("trunkline_dials_answered_total", "Calls out that were answered, their digits sent.");
+    page.sample("trunkline_dials_answered_total", &[], gauges.dials_answered);
+    page.counter("trunkline_dial_errors_total", "Calls out that were not answered, by reason.");
+    for (reason, count) in bounded(&gauges.dial_errors) {
+        page.sample("trunkline_dial_errors_total", &[("reason", reason)], count);
+    }
+    page.gauge("trunkline_trunk_registered", "1 while a trunk that registers is registered.");
+    for (trunk, registered) in gauges.registrations.iter().take(LABEL_VALUES) {
+        page.sample("trunkline_trunk_registered", &[("trunk", trunk)], u64::from(*registered));
+    }
     page.gauge("livekit_sip_calls_active", "Calls that run.");
     page.sample("livekit_sip_calls_active", &[("dir", "in")], gauges.calls_active);
     page.counter("livekit_sip_calls_terminated", "Calls that ended, by reason.");

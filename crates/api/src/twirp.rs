@@ -1,6 +1,6 @@
 //! The Twirp wire format (version 7): bodies as protobuf or JSON, errors always as JSON.
 
-use crate::json_names::SnakeCase;
+use crate::{json_names::SnakeCase, sip_error::with_sip_status};
 use axum::{
     body::Body,
     http::{HeaderMap, HeaderValue, StatusCode, header},
@@ -12,6 +12,7 @@ use serde::{Serialize, de::DeserializeOwned};
 use serde_json::error::Category;
 use std::collections::BTreeMap;
 use trunkline_exchange::command::{ApiError, Code};
+use trunkline_routing::{Refusal, RefusalKind};
 
 /// Twirp's error codes, as far as we give them.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -150,7 +151,24 @@ impl From<ApiError> for TwirpError {
             Code::Unknown => ErrorCode::Unknown,
             Code::Internal => ErrorCode::Internal,
         };
-        Self::new(code, error.message)
+        let twirp = Self::new(code, error.message.clone());
+        match &error.sip_status {
+            Some(status) => with_sip_status(twirp, code, &error.message, status),
+            None => twirp,
+        }
+    }
+}
+
+impl From<Refusal> for TwirpError {
+    /// The text begins with the field, and the meta entry `argument` names it.
+    fn from(refusal: Refusal) -> Self {
+        let code = match refusal.kind {
+            RefusalKind::InvalidArgument => ErrorCode::InvalidArgument,
+            RefusalKind::NotFound => ErrorCode::NotFound,
+            RefusalKind::FailedPrecondition => ErrorCode::FailedPrecondition,
+            RefusalKind::PermissionDenied => ErrorCode::PermissionDenied,
+        };
+        Self::new(code, refusal.message).with_meta("argument", &refusal.field)
     }
 }
 

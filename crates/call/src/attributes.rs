@@ -1,6 +1,6 @@
-//! From the INVITE's headers to the participant's attributes.
+//! From the far end's headers to the participant's attributes.
 
-use crate::Setup;
+use crate::{Setup, dial::FarAnswer};
 use std::collections::BTreeMap;
 use trunkline_types::policy::IncludeHeaders;
 
@@ -44,25 +44,24 @@ fn is_identifying(name: &str) -> bool {
     IDENTIFYING.iter().any(|c| name.eq_ignore_ascii_case(c))
 }
 
-/// The INVITE's headers that may be shown, in order.
+/// The far end's headers that may be shown, in order.
 pub(crate) fn visible_headers(setup: &Setup) -> impl Iterator<Item = (&str, &str)> {
-    let invite = &setup.invite;
-    let all = invite.headers.iter().map(|(name, value)| (name.as_str(), value.as_str()));
-    all.filter(|(name, value)| {
+    visible(setup, &setup.invite.headers)
+}
+
+fn visible<'a>(setup: &'a Setup, headers: &'a [(String, String)]) -> impl Iterator<Item = (&'a str, &'a str)> {
+    let number = if setup.outbound.is_some() { &setup.invite.to } else { &setup.invite.from };
+    let all = headers.iter().map(|(name, value)| (name.as_str(), value.as_str()));
+    all.filter(move |(name, value)| {
         !is_credential(name)
-            && !(setup.hidden && (is_identifying(name) || (!invite.from.is_empty() && value.contains(&invite.from))))
+            && !(setup.hidden && (is_identifying(name) || (!number.is_empty() && value.contains(number.as_str()))))
     })
 }
 
-/// Everything the participant carries in its first update, `sip.callStatus` included. Later
-/// sources win over earlier ones; empty values are left out.
-///
-/// Takes the rule's attributes and the mappings out of `setup`.
-pub fn initial(setup: &mut Setup) -> BTreeMap<String, String> {
-    let mut attributes = std::mem::take(&mut setup.attributes);
-    let mappings = std::mem::take(&mut setup.headers_to_attributes);
-    let invite = &setup.invite;
-    for (name, value) in visible_headers(setup) {
+/// Attributes that `headers` become: of providers, and with `all` also those that were asked for.
+fn of_headers(setup: &Setup, headers: &[(String, String)], all: bool) -> BTreeMap<String, String> {
+    let mut attributes = BTreeMap::new();
+    for (name, value) in visible(setup, headers).filter(|_| all) {
         let wanted = match setup.include_headers {
             IncludeHeaders::SipNoHeaders => false,
             IncludeHeaders::SipXHeaders => name.get(..2).is_some_and(|p| p.eq_ignore_ascii_case("x-")),
@@ -73,22 +72,65 @@ pub fn initial(setup: &mut Setup) -> BTreeMap<String, String> {
         }
     }
     let first = |wanted: &str| {
-        visible_headers(setup).find(|(name, _)| name.eq_ignore_ascii_case(wanted)).map(|(_, value)| value.to_owned())
+        visible(setup, headers).find(|(name, _)| name.eq_ignore_ascii_case(wanted)).map(|(_, value)| value.to_owned())
     };
     for (header, attribute) in PROVIDER_HEADERS {
         if let Some(value) = first(header) {
             attributes.insert(attribute.into(), value);
         }
     }
-    for (header, attribute) in mappings {
-        if let Some(value) = first(&header) {
-            attributes.insert(attribute, value);
+    for (header, attribute) in &setup.headers_to_attributes {
+        if let Some(value) = first(header) {
+            attributes.insert(attribute.clone(), value);
         }
     }
+    attributes
+}
+
+/// Everything the participant carries in its first update, `sip.callStatus` included. Later
+/// sources win over earlier ones; empty values are left out, but for `sip.ruleID` of a call out,
+/// which LiveKit documents as present and empty.
+///
+/// Takes the rule's attributes out of `setup`, and the mappings of a call that came in.
+pub fn initial(setup: &mut Setup) -> BTreeMap<String, String> {
+    let mut attributes = std::mem::take(&mut setup.attributes);
+    attributes.insert("sip.callID".into(), setup.call_id.to_string());
+    let invite = &setup.invite;
+    if let Some(outbound) = &setup.outbound {
+        attributes.insert("sip.callStatus".into(), "dialing".into());
+        attributes.insert("sip.trunkID".into(), setup.trunk_id.to_string());
+        for (name, value) in [
+            ("sip.phoneNumber", &invite.to),
+            ("sip.hostname", &outbound.hostname),
+            ("sip.trunkPhoneNumber", &invite.from),
+        ] {
+            if !setup.hidden {
+                attributes.insert(name.into(), value.clone());
+            }
+        }
+        attributes.retain(|_, value| !value.is_empty());
+        attributes.insert("sip.ruleID".into(), String::new());
+        return attributes;
+    }
+    attributes.extend(of_headers(setup, &invite.headers, true));
     attributes.insert("sip.callID".into(), setup.call_id.to_string());
     attributes.insert("sip.callIDFull".into(), invite.call_id.clone());
     attributes.insert("sip.callTag".into(), invite.remote_tag.clone());
     attributes.insert("sip.callStatus".into(), "ringing".into());
+    attributes.retain(|_, value| !value.is_empty());
+    setup.headers_to_attributes = BTreeMap::new();
+    attributes
+}
+
+/// What an answer to our INVITE adds: of a provisional or refusing one what is mapped, of the final
+/// one everything that was asked for. What the call itself says of itself cannot be overwritten.
+pub(crate) fn of_answer(setup: &Setup, answer: &FarAnswer, is_final: bool) -> BTreeMap<String, String> {
+    let mut attributes = of_headers(setup, &answer.headers, is_final);
+    for own in ["sip.callID", "sip.callStatus", "sip.trunkID", "sip.ruleID"] {
+        attributes.remove(own);
+    }
+    attributes.insert("sip.callIDFull".into(), setup.invite.call_id.clone());
+    attributes.insert("sip.callTag".into(), answer.remote_tag.clone());
     attributes.retain(|_, value| !value.is_empty());
     attributes
 }

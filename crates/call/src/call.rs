@@ -2,8 +2,10 @@
 
 use crate::{
     Effect, Event, Facts, RoomEvent, Setup, SipCommand,
-    phase::{Active, Answering, Draining, Ending, Recording, Ringing},
+    media::MediaFact,
+    phase::{Active, Answering, Dialing, Draining, Ending, Prompting, Recording, Ringing, automation, transferring},
     record::CallRecord,
+    session_timer,
 };
 use trunkline_types::{EndReason, Time};
 
@@ -18,10 +20,14 @@ pub struct Call {
 /// returns the next one.
 #[derive(Debug)]
 pub(crate) enum Phase {
+    /// A call of ours is on its way.
+    Dialing(Box<Dialing>),
     /// 180 is out; the room is joined and the media leg opened.
     Ringing(Box<Ringing>),
     /// The record is being written; the 200 leaves when it is durable.
     Answering(Box<Answering>),
+    /// The caller enters a pin; no room has him yet.
+    Prompting(Box<Prompting>),
     /// Answered.
     Active(Box<Active>),
     /// We shall send BYE when the room's last words are played out.
@@ -43,14 +49,23 @@ impl Call {
             Ok(phase) => Some(Self { facts, phase }),
             Err(unusable) => {
                 effects.push(Effect::Log(format!("refused with {}: {}", unusable.status, unusable.reason)));
+                let too_short =
+                    (unusable.status == 422).then(|| ("Min-SE".into(), session_timer::SHORTEST.to_string()));
                 effects.push(Effect::Sip(SipCommand::Reject {
                     status: unusable.status,
                     reason: unusable.reason,
-                    headers: Vec::new(),
+                    headers: too_short.into_iter().collect(),
                 }));
                 None
             }
         }
+    }
+
+    /// A call of ours, which [`Setup::outbound`] describes: joins its room, publishes, and then calls.
+    pub fn dial(setup: Setup, now: Time, effects: &mut Vec<Effect>) -> Self {
+        let mut facts = Facts::new(setup, now);
+        let phase = Dialing::begin(&mut facts, now, effects);
+        Self { facts, phase }
     }
 
     /// Applies one event.
@@ -58,31 +73,85 @@ impl Call {
         if let Event::Room(RoomEvent::AttributesChanged(values)) = event {
             // In every phase: whoever ends the call next, its headers are these.
             self.facts.take_attributes(values, now);
+            if let Phase::Active(phase) = &mut self.phase {
+                phase.attributes_changed(&self.facts, effects);
+            }
+            return;
+        }
+        if !matches!(self.phase, Phase::Active(_)) && self.decline(&event, effects) {
             return;
         }
         let facts = &mut self.facts;
         if let Event::Room(event) = &event {
             facts.note_agents(event, now);
         }
+        match (&event, &self.phase) {
+            (Event::Stored(result), _) if facts.was_unawaited() => {
+                if let Err(why) = result {
+                    effects.push(Effect::Log(format!("the record of the answered call could not be written: {why}")));
+                }
+                return;
+            }
+            (Event::Media(MediaFact::DtmfSent { .. }), Phase::Active(call)) if !call.sends_digits() => {
+                return automation::sent(facts, now, effects);
+            }
+            _ => {}
+        }
         self.phase = match std::mem::replace(&mut self.phase, Phase::Ended) {
+            Phase::Dialing(phase) => phase.handle(event, facts, now, effects),
             Phase::Ringing(phase) => phase.handle(event, facts, now, effects),
             Phase::Answering(phase) => phase.handle(event, facts, now, effects),
+            Phase::Prompting(phase) => phase.handle(event, facts, now, effects),
             Phase::Active(phase) => phase.handle(event, facts, now, effects),
             Phase::Draining(phase) => phase.handle(event, facts, now, effects),
             Phase::Ending(phase) => phase.handle(event, facts, now, effects),
             Phase::Recording(phase) => phase.handle(event, facts, now, effects),
             Phase::Ended => Phase::Ended,
         };
+        if facts.automating
+            && facts.setup.midcall.dtmf_by_info
+            && matches!(&self.phase, Phase::Active(call) if !call.sends_digits())
+        {
+            automation::sent(facts, now, effects);
+        }
+        if !matches!(self.phase, Phase::Active(_)) && self.facts.transfer.is_some() {
+            transferring::call_ended(&mut self.facts, now, effects);
+        }
+    }
+
+    /// Answers a request that only an answered call can take.
+    fn decline(&self, event: &Event, effects: &mut Vec<Effect>) -> bool {
+        let (request, status, reason) = match event {
+            Event::UpdateReceived { request, .. } | Event::ReferReceived { request, .. } if self.is_over() => {
+                (request, 481, "Call/Transaction Does Not Exist")
+            }
+            // Our answer to the first offer is still due (RFC 3311 §5.2).
+            Event::UpdateReceived { request, sdp: Some(_), .. } => (request, 491, "Request Pending"),
+            Event::UpdateReceived { request, .. } => (request, 200, "OK"),
+            Event::ReferReceived { request, .. } => (request, 403, "Forbidden"),
+            Event::ReinviteReceived { .. } => {
+                let (status, reason, headers) = (491, "Request Pending".to_owned(), Vec::new());
+                effects.push(Effect::Sip(SipCommand::RejectReinvite { status, reason, headers }));
+                return true;
+            }
+            _ => return false,
+        };
+        let (request, reason, headers, sdp) = (request.clone(), reason.to_owned(), Vec::new(), None);
+        effects.push(Effect::Sip(SipCommand::Respond { request, status, reason, headers, sdp }));
+        true
     }
 
     /// Ends the call in the orderly way after a fault of our own while it was handled.
     pub fn abort(&mut self, now: Time, effects: &mut Vec<Effect>) {
         let facts = &mut self.facts;
         let answered = facts.record.answered_at_ms.is_some();
-        facts.ended(EndReason::Internal, (!answered).then_some(500), "a fault in the server".into(), now);
+        let refuses = !answered && !facts.is_outbound();
+        facts.ended(EndReason::Internal, refuses.then_some(500), "a fault in the server".into(), now);
         self.phase = if answered {
             crate::phase::leave_room(facts, now, effects);
             Ending::by_bye(facts, now, effects)
+        } else if facts.is_outbound() {
+            Ending::cancelling(false, true, true, facts, now, effects)
         } else {
             Ending::unanswered(Some((500, "Server Internal Error")), true, facts, now, effects)
         };
@@ -91,8 +160,10 @@ impl Call {
     /// When to come again with [`Event::TimedOut`].
     pub fn poll_timeout(&self) -> Option<Time> {
         match &self.phase {
+            Phase::Dialing(phase) => Some(phase.deadline()),
             Phase::Ringing(phase) => Some(phase.deadline(&self.facts)),
             Phase::Answering(phase) => Some(phase.deadline()),
+            Phase::Prompting(phase) => Some(phase.deadline()),
             Phase::Active(phase) => Some(phase.deadline(&self.facts)),
             Phase::Draining(phase) => Some(phase.deadline()),
             Phase::Ending(phase) => Some(phase.deadline()),
@@ -113,6 +184,16 @@ impl Call {
     /// Whether the far end hears us.
     pub fn is_answered(&self) -> bool {
         matches!(self.phase, Phase::Active(_) | Phase::Draining(_))
+    }
+
+    /// Whether the caller is being asked for a pin: his keys are nobody's business.
+    pub fn is_prompting(&self) -> bool {
+        matches!(self.phase, Phase::Prompting(_))
+    }
+
+    /// Whether it can be transferred, held and moved.
+    pub fn is_active(&self) -> bool {
+        matches!(self.phase, Phase::Active(_))
     }
 
     /// Whether it is over, though answers may still be due.

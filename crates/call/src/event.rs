@@ -1,9 +1,16 @@
 //! What can happen to a call.
 
-use crate::media::MediaFact;
+use crate::{
+    Setup,
+    dial::DialEvent,
+    media::MediaFact,
+    session_timer::TimerHeaders,
+    transfer::{Notified, TransferOrder},
+};
 use bytes::Bytes;
-use std::{collections::BTreeMap, net::SocketAddr};
-use trunkline_types::{DisconnectReason, ParticipantSid, RoomSid};
+use std::{collections::BTreeMap, net::SocketAddr, time::Duration};
+use trunkline_sip::RequestId;
+use trunkline_types::{DisconnectReason, ParticipantSid, Pii, RoomSid};
 
 /// Something happened.
 #[derive(Clone, Debug)]
@@ -12,6 +19,8 @@ pub enum Event {
     Room(RoomEvent),
     /// A media thread has something to tell about this call's leg.
     Media(MediaFact),
+    /// Something about our INVITE, of a call out.
+    Dial(DialEvent),
     /// The far end cancelled the INVITE; CANCEL and INVITE are answered already.
     Cancelled,
     /// The far end acknowledged our 200; `sdp` is its answer to an offer of ours.
@@ -32,7 +41,74 @@ pub enum Event {
         sdp: Option<Bytes>,
         /// Where it came from.
         source: SocketAddr,
+        /// What it says about session timers.
+        timer: TimerHeaders,
     },
+    /// The far end sent UPDATE (RFC 3311).
+    UpdateReceived {
+        /// To be answered with [`SipCommand::Respond`](crate::SipCommand::Respond).
+        request: RequestId,
+        /// Its offer.
+        sdp: Option<Bytes>,
+        /// What it says about session timers.
+        timer: TimerHeaders,
+    },
+    /// The far end sent REFER: it wants us to call somebody.
+    ReferReceived {
+        /// To be answered with [`SipCommand::Respond`](crate::SipCommand::Respond).
+        request: RequestId,
+        /// The URI of Refer-To.
+        target: Pii<String>,
+    },
+    /// Our re-INVITE was answered with 2xx: an ACK is due.
+    ReinviteAnswered {
+        /// Its answer.
+        sdp: Option<Bytes>,
+        /// What it says about session timers.
+        timer: TimerHeaders,
+    },
+    /// Our re-INVITE was refused, or could not be sent for another one is under way (491).
+    ReinviteRefused {
+        /// 300–699.
+        status: u16,
+        /// The reason phrase.
+        reason: String,
+        /// How long to wait if it met one of the far end's.
+        wait: Duration,
+    },
+    /// Our UPDATE was answered, or was not within 64·T1 (408).
+    UpdateAnswered {
+        /// 200–699.
+        status: u16,
+        /// What it says about session timers.
+        timer: TimerHeaders,
+    },
+    /// Our REFER was answered.
+    ReferAnswered {
+        /// 200–699.
+        status: u16,
+        /// The reason phrase.
+        reason: String,
+        /// NOTIFYs will come; not so with `Refer-Sub: false` (RFC 4488).
+        subscribed: bool,
+    },
+    /// Our REFER was never answered.
+    ReferFailed {
+        /// Why.
+        why: &'static str,
+    },
+    /// The far end tells how our REFER goes; the NOTIFY is answered already.
+    ReferNotified(Notified),
+    /// The caller is to be moved on.
+    TransferRequested(Box<TransferOrder>),
+    /// What came of [`Effect::Bridge`](crate::Effect::Bridge): a status, if the target gave one, and a text.
+    Bridged(Result<(), (Option<(u16, String)>, String)>),
+    /// The far end is to be put on hold, or back.
+    HoldRequested(bool),
+    /// What came of [`Effect::CheckPin`](crate::Effect::CheckPin): where the caller goes now.
+    PinChecked(Option<Box<Setup>>),
+    /// Another call has taken this one's place (RFC 3891) and its participant.
+    Replaced,
     /// Our BYE was answered.
     ByeAnswered {
         /// With this status.
@@ -90,6 +166,17 @@ pub enum RoomEvent {
     EndRequested {
         /// Headers for the BYE or the refusal, validated.
         headers: Vec<(String, String)>,
+    },
+    /// We are in another room now, as the same participant.
+    Moved {
+        /// From here.
+        from: RoomSid,
+        /// The room.
+        room: RoomSid,
+        /// Its name.
+        room_name: String,
+        /// The identity there.
+        identity: String,
     },
     /// We were taken out.
     Removed(DisconnectReason),

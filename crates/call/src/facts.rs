@@ -1,9 +1,10 @@
 //! What a call knows of itself, in every phase.
 
 use crate::{
-    RoomEvent, Setup,
+    Effect, RoomEvent, Setup,
     media::LegKey,
     record::{CallRecord, CallStatus, Ending},
+    transfer::Transfer,
 };
 use std::collections::BTreeMap;
 use trunkline_types::{EndReason, LegId, ParticipantSid, RoomSid, Time};
@@ -40,8 +41,14 @@ pub struct Facts {
     pub record: CallRecord,
     /// The agents in its room.
     pub agents: Agents,
-    /// Headers that somebody gave for the message that ends the call.
+    /// Headers that somebody gave for the message that is sent next: a REFER, or what ends the call.
     pub last_headers: Vec<(String, String)>,
+    /// The digits of a call out are being sent.
+    pub(crate) automating: bool,
+    /// Writes of an answered call out that nobody waits for.
+    unwritten: u8,
+    /// The transfer under way.
+    pub(crate) transfer: Option<Box<Transfer>>,
 }
 
 impl Facts {
@@ -54,19 +61,24 @@ impl Facts {
             .collect();
         setup.invite.headers.retain(|(name, _)| !crate::attributes::is_credential(name));
         setup.invite.headers.shrink_to_fit();
+        let is_outbound = setup.outbound.is_some();
         let record = CallRecord {
             call_id: setup.call_id.clone(),
             sip_call_id: setup.invite.call_id.clone(),
-            direction: "inbound".into(),
-            status: CallStatus::Ringing,
+            direction: if is_outbound { "outbound" } else { "inbound" }.into(),
+            status: if is_outbound { CallStatus::Dialing } else { CallStatus::Ringing },
             trunk_id: setup.trunk_id.clone(),
             rule_id: setup.rule_id.clone(),
             room_name: setup.room_name.clone(),
             room_sid: RoomSid::default(),
             participant_identity: setup.identity.clone(),
             from: if setup.hidden { String::new() } else { setup.invite.from.clone() },
-            to: setup.invite.to.clone(),
-            source: format!("{} {}", setup.invite.transport, setup.invite.source),
+            to: if setup.hidden && is_outbound { String::new() } else { setup.invite.to.clone() },
+            source: if is_outbound {
+                String::new()
+            } else {
+                format!("{} {}", setup.invite.transport, setup.invite.source)
+            },
             created_at_ms: now.unix_millis(),
             ringing_at_ms: None,
             answered_at_ms: None,
@@ -78,8 +90,36 @@ impl Facts {
             explanation: std::mem::take(&mut setup.explanation),
             codec: None,
             media: Default::default(),
+            transfers: Vec::new(),
         };
-        Self { setup, attributes, record, agents: Agents::default(), last_headers: Vec::new() }
+        Self {
+            setup,
+            attributes,
+            record,
+            agents: Agents::default(),
+            last_headers: Vec::new(),
+            automating: false,
+            unwritten: 0,
+            transfer: None,
+        }
+    }
+
+    /// Whether we began the call.
+    pub fn is_outbound(&self) -> bool {
+        self.setup.outbound.is_some()
+    }
+
+    /// Writes the record of a call that is up, without waiting for it.
+    pub(crate) fn persist(&mut self, effects: &mut Vec<Effect>) {
+        self.unwritten = self.unwritten.saturating_add(1);
+        effects.push(Effect::Persist(self.snapshot()));
+    }
+
+    /// Whether a write that is done now is one that nobody waits for: writes are done in order.
+    pub(crate) fn was_unawaited(&mut self) -> bool {
+        let was = self.unwritten > 0;
+        self.unwritten = self.unwritten.saturating_sub(1);
+        was
     }
 
     /// The SIP leg the call began with.

@@ -1,8 +1,9 @@
 //! The one place that builds custom headers for a message of ours, and writes their receipts.
 //!
 //! Which message carries what: the 200 to INVITE the trunk's `headers` and the mapped attributes;
-//! our BYE the mapped attributes; the 200 to the far end's BYE the mapped attributes if the
-//! options say so; our BYE and a refusal also the headers given with `lk.sip.EndCall`. An explicit header wins over a mapped attribute, which wins over a trunk's own
+//! our BYE and CANCEL the mapped attributes; the 200 to the far end's BYE the mapped attributes if the
+//! options say so; a REFER the mapped attributes and the headers given with the transfer; our BYE,
+//! CANCEL and a refusal also the headers given with `lk.sip.EndCall`. An explicit header wins over a mapped attribute, which wins over a trunk's own
 //! header; names compare without case; the order is that of the attribute names.
 
 use crate::{
@@ -24,6 +25,10 @@ pub enum Carrier {
     AnswerToBye,
     /// A final refusal of the INVITE.
     Refusal,
+    /// CANCEL of our INVITE.
+    Cancel,
+    /// REFER.
+    Refer,
 }
 
 impl Carrier {
@@ -34,6 +39,8 @@ impl Carrier {
             Self::Bye => "BYE",
             Self::AnswerToBye => "200 to BYE",
             Self::Refusal => "refusal",
+            Self::Cancel => "CANCEL",
+            Self::Refer => "REFER",
         }
     }
 }
@@ -42,6 +49,7 @@ impl Carrier {
 /// is built and the receipts say why not.
 pub(crate) fn build(facts: &mut Facts, carrier: Carrier, send: Result<(), &str>, now: Time) -> HeaderList {
     let mut headers: HeaderList = Vec::new();
+    let own = facts.record.receipts.len();
     if carrier == Carrier::Answer {
         for (name, value) in &facts.setup.answer_headers {
             if !is_reserved_header(name) {
@@ -51,7 +59,9 @@ pub(crate) fn build(facts: &mut Facts, carrier: Carrier, send: Result<(), &str>,
     }
     let mapped = match carrier {
         Carrier::Refusal => Default::default(),
-        Carrier::Answer | Carrier::Bye | Carrier::AnswerToBye => facts.setup.attributes_to_headers.clone(),
+        Carrier::Answer | Carrier::Bye | Carrier::AnswerToBye | Carrier::Refer | Carrier::Cancel => {
+            facts.setup.attributes_to_headers.clone()
+        }
     };
     for (attribute, header) in mapped {
         let Some(held) = facts.attributes.get(&attribute) else { continue };
@@ -84,20 +94,22 @@ pub(crate) fn build(facts: &mut Facts, carrier: Carrier, send: Result<(), &str>,
             delivery,
         });
     }
-    if matches!(carrier, Carrier::Bye | Carrier::Refusal) {
-        add_explicit(facts, carrier, &mut headers, now);
+    if matches!(carrier, Carrier::Bye | Carrier::Refusal | Carrier::Refer | Carrier::Cancel) {
+        add_explicit(facts, carrier, own, &mut headers, now);
     }
     headers
 }
 
-/// Headers that somebody gave for this very message; they were validated when they came.
-fn add_explicit(facts: &mut Facts, carrier: Carrier, headers: &mut HeaderList, now: Time) {
+/// Headers that somebody gave for this very message, whose receipts begin at `own`; they were
+/// validated when they came.
+fn add_explicit(facts: &mut Facts, carrier: Carrier, own: usize, headers: &mut HeaderList, now: Time) {
     for (header, value) in std::mem::take(&mut facts.last_headers) {
         headers.retain(|(name, _)| !name.eq_ignore_ascii_case(&header));
-        facts
-            .record
-            .receipts
-            .retain(|receipt| !(receipt.message == carrier.as_str() && receipt.header.eq_ignore_ascii_case(&header)));
+        let mut index = 0;
+        facts.record.receipts.retain(|receipt| {
+            index += 1;
+            index <= own || !receipt.header.eq_ignore_ascii_case(&header)
+        });
         facts.record.receipts.push(Receipt {
             attribute: String::new(),
             header: header.clone(),

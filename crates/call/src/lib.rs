@@ -13,20 +13,25 @@
 
 pub mod attributes;
 mod call;
+pub mod dial;
 pub mod effect;
 pub mod event;
 pub mod facts;
 pub mod headers;
 mod latency;
 pub mod media;
+pub mod midcall;
 mod negotiation;
 mod phase;
+pub mod pin;
 pub mod record;
 mod remote_headers;
+pub mod session_timer;
 pub mod setup;
+pub mod transfer;
 
 pub use call::Call;
-pub use effect::{Effect, Moment, RoomCommand, SipCommand};
+pub use effect::{Effect, Moment, RoomCommand, SipCommand, TransferNews};
 pub use event::{Event, RoomEvent};
 pub use facts::Facts;
 pub use setup::{Invite, Setup};

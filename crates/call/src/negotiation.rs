@@ -94,6 +94,39 @@ impl Negotiation {
         Ok(Some((Self::Settled(local.clone()), leg_media(&negotiated))))
     }
 
+    /// An offer of ours in the middle of a call, with what has been agreed on first; `None` while
+    /// another one is open.
+    pub(crate) fn reoffer(
+        &self,
+        direction: Direction,
+        codec: Option<Codec>,
+        security: &Security,
+    ) -> Option<(Session, Local)> {
+        let Self::Settled(held) = self else { return None };
+        let mut local = Local { version: held.version.saturating_add(1), direction, ..held.clone() };
+        local.codecs.sort_by_key(|offered| codec != Some(codec_of(*offered)));
+        Some((trunkline_sdp::offer_with(&local, security), local))
+    }
+
+    /// Takes the answer to such an offer.
+    pub(crate) fn reoffer_answered(
+        offer: &Session,
+        local: &Local,
+        answer: &[u8],
+        security: &Security,
+    ) -> Result<(Self, LegMedia), Unusable> {
+        let negotiated = trunkline_sdp::accept_answer_with(offer, &Session::parse(answer)?, local, security)?;
+        Ok((Self::Settled(local.clone()), leg_media(&negotiated)))
+    }
+
+    /// Whether we want to send at all.
+    pub(crate) fn sends(&self) -> bool {
+        match self {
+            Self::Settled(local) | Self::AnswerAwaited { local, .. } => local.direction.sends(),
+            Self::OfferReceived(_) | Self::OfferOwed => true,
+        }
+    }
+
     /// Whether the far end still owes us an answer.
     pub(crate) fn awaits_answer(&self) -> bool {
         matches!(self, Self::AnswerAwaited { .. })
@@ -121,12 +154,7 @@ fn leg_media(negotiated: &Negotiated) -> LegMedia {
     LegMedia {
         remote: negotiated.remote,
         remote_rtcp: negotiated.remote_rtcp,
-        codec: match negotiated.codec {
-            AudioCodec::Pcmu => Codec::Pcmu,
-            AudioCodec::Pcma => Codec::Pcma,
-            AudioCodec::G722 => Codec::G722,
-            AudioCodec::Opus => Codec::Opus,
-        },
+        codec: codec_of(negotiated.codec),
         payload_type: negotiated.payload_type,
         telephone_event: negotiated.telephone_event,
         telephone_event_clock: negotiated.telephone_event_rate,
@@ -136,5 +164,14 @@ fn leg_media(negotiated: &Negotiated) -> LegMedia {
             send: negotiated.direction.sends() && negotiated.remote.is_some(),
             receive: negotiated.direction.receives() && !negotiated.held,
         },
+    }
+}
+
+fn codec_of(codec: AudioCodec) -> Codec {
+    match codec {
+        AudioCodec::Pcmu => Codec::Pcmu,
+        AudioCodec::Pcma => Codec::Pcma,
+        AudioCodec::G722 => Codec::G722,
+        AudioCodec::Opus => Codec::Opus,
     }
 }

@@ -1,15 +1,20 @@
 //! What is kept of a call: its record and a receipt per header.
 
-use crate::media::{Codec, LegStats};
+use crate::{
+    media::{Codec, LegStats},
+    transfer::TransferRecord,
+};
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 use std::{collections::BTreeMap, sync::Arc};
 use trunkline_types::{CallId, DisconnectReason, EndReason, EndedBy, RoomSid, RuleId, TrunkId};
 
-/// Where a call stands; `sip.callStatus` for the first four.
+/// Where a call stands; `sip.callStatus` for all but the last.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum CallStatus {
+    /// A call out whose far end has said nothing yet.
+    Dialing,
     /// 180 is out, nobody has taken it.
     Ringing,
     /// Answered.
@@ -24,6 +29,7 @@ impl CallStatus {
     /// The value of `sip.callStatus`.
     pub const fn as_str(self) -> &'static str {
         match self {
+            Self::Dialing => "dialing",
             Self::Ringing => "ringing",
             Self::Active => "active",
             Self::Hangup => "hangup",
@@ -76,7 +82,7 @@ pub struct Receipt {
     pub value: String,
     /// When the attribute was last set, Unix milliseconds.
     pub set_at_ms: i64,
-    /// The message: `200`, `BYE`, `200 to BYE`, `refusal`.
+    /// The message: `200`, `BYE`, `200 to BYE`, `REFER`, `refusal`, `CANCEL`.
     pub message: String,
     /// When the message was first sent, Unix milliseconds; `None` if never.
     pub sent_at_ms: Option<i64>,
@@ -96,7 +102,7 @@ pub struct CallRecord {
     pub call_id: CallId,
     /// The SIP Call-ID.
     pub sip_call_id: String,
-    /// `inbound` (`outbound` comes with outbound calls).
+    /// `inbound` or `outbound`.
     pub direction: String,
     /// Where it stands.
     pub status: CallStatus,
@@ -128,7 +134,7 @@ pub struct CallRecord {
     pub ending: Option<Ending>,
     /// The participant's attributes, the last known.
     pub attributes: BTreeMap<String, String>,
-    /// The INVITE's headers, in order, without credentials.
+    /// The INVITE's headers, in order, without credentials; of a call out those of its answer.
     pub invite_headers: Vec<(String, String)>,
     /// One per header per message.
     pub receipts: Vec<Receipt>,
@@ -138,6 +144,9 @@ pub struct CallRecord {
     pub codec: Option<Codec>,
     /// Media counters.
     pub media: LegStats,
+    /// Its transfers, the last ones.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub transfers: Vec<TransferRecord>,
 }
 
 /// A JSON value that is carried, not interpreted: its text, which takes a tenth of a tree's room.

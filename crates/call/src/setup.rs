@@ -1,6 +1,6 @@
 //! What a call begins with: the INVITE and the decision routing has made about it.
 
-use crate::record::Explanation;
+use crate::{dial::Outbound, midcall::Rules, pin::Prompt, record::Explanation};
 use std::{collections::BTreeMap, net::IpAddr, net::SocketAddr, time::Duration};
 use trunkline_sdp::{AudioCodec, Security};
 use trunkline_types::{
@@ -8,7 +8,7 @@ use trunkline_types::{
     policy::{AnswerPolicy, CallControl, IncludeHeaders},
 };
 
-/// What the INVITE said.
+/// What the INVITE said. Of a call out: what ours says, and after the answer the headers of that.
 #[derive(Clone, Debug)]
 pub struct Invite {
     /// Call-ID.
@@ -91,8 +91,14 @@ pub struct Setup {
     pub media_local: IpAddr,
     /// The address the SDP names.
     pub media_advertised: IpAddr,
+    /// What holds in the middle of the call.
+    pub midcall: Rules,
+    /// The caller has to enter a pin first: `room_name`, `identity` and the like are not known yet.
+    pub pin: Option<Prompt>,
     /// For `o=`.
     pub sdp_session_id: u64,
     /// The explanation tree of the decision.
     pub explanation: Explanation,
+    /// What is peculiar to a call out; `None` for one that came in.
+    pub outbound: Option<Box<Outbound>>,
 }

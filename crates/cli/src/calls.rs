@@ -1,6 +1,11 @@
 //! `trunkline calls`.
 
-use crate::{client::Server, explain, ladder, table};
+use crate::{
+    client::Server,
+    dial::{Dial, headers},
+    explain, ladder, table,
+};
+use anyhow::bail;
 use clap::{Args, Subcommand};
 use serde_json::{Value, json};
 
@@ -28,11 +33,36 @@ enum Command {
         /// SCL_…
         id: String,
     },
+    /// Call a number into a room
+    Dial(Dial),
+    /// Move the far end of a call on (REFER), and say how it went
+    Transfer {
+        /// SCL_…
+        id: String,
+        /// sip:, sips: or tel:, sent as it is written
+        target: String,
+        /// A header of the REFER, such as 'X-Reason: billing'
+        #[arg(long = "header")]
+        headers: Vec<String>,
+        /// Seconds it may take
+        #[arg(long)]
+        timeout: Option<u32>,
+    },
+    /// Put the far end of a call on hold
+    Hold {
+        /// SCL_…
+        id: String,
+    },
+    /// Take it back
+    Resume {
+        /// SCL_…
+        id: String,
+    },
 }
 
 impl Calls {
     pub(crate) fn run(self) -> anyhow::Result<()> {
-        match self.command {
+        match &self.command {
             Command::List { limit } => {
                 let calls = self.server.call_blocking("trunkline.Calls/ListCalls", json!({ "limit": limit }))?;
                 if self.json {
@@ -55,8 +85,42 @@ impl Calls {
                 println!();
                 explain::print(&call["call"]["explanation"]);
             }
+            Command::Dial(dial) => dial.run(&self.server, self.json)?,
+            Command::Transfer { id, target, headers: given, timeout } => {
+                let (room, identity) = self.participant(id)?;
+                let mut body = json!({
+                    "room_name": room, "participant_identity": identity, "transfer_to": target,
+                    "headers": headers(given)?,
+                });
+                if let Some(seconds) = timeout {
+                    body["ringing_timeout"] = json!(format!("{seconds}s"));
+                }
+                let answer = self.server.call_in_room("livekit.SIP/TransferSIPParticipant", &room, body)?;
+                match self.json {
+                    true => println!("{answer:#}"),
+                    false => println!("{} {}", text(&answer["transfer_id"]), text(&answer["reason"])),
+                }
+            }
+            Command::Hold { id } => self.hold("Hold", id)?,
+            Command::Resume { id } => self.hold("Resume", id)?,
         }
         Ok(())
+    }
+
+    fn hold(&self, method: &str, id: &str) -> anyhow::Result<()> {
+        let (room, identity) = self.participant(id)?;
+        let body = json!({ "room": room, "identity": identity });
+        self.server.call_in_room(&format!("trunkline.Calls/{method}"), &room, body)?;
+        Ok(())
+    }
+
+    /// Room and identity of a call that runs.
+    fn participant(&self, id: &str) -> anyhow::Result<(String, String)> {
+        let call = self.server.call_blocking("trunkline.Calls/GetCall", json!({ "call_id": id }))?["call"].take();
+        if !call["ended_at_ms"].is_null() {
+            bail!("call {id} is over; `trunkline calls list` shows those that run");
+        }
+        Ok((text(&call["room_name"]), text(&call["participant_identity"])))
     }
 }
 

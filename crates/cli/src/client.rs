@@ -48,6 +48,11 @@ impl Server {
 
     /// The same from outside tokio.
     pub(crate) fn call_blocking(&self, method: &str, body: Value) -> anyhow::Result<Value> {
-        tokio::runtime::Builder::new_current_thread().enable_all().build()?.block_on(self.call(method, "", body))
+        self.call_in_room(method, "", body)
+    }
+
+    /// The same for what concerns one room.
+    pub(crate) fn call_in_room(&self, method: &str, room: &str, body: Value) -> anyhow::Result<Value> {
+        tokio::runtime::Builder::new_current_thread().enable_all().build()?.block_on(self.call(method, room, body))
     }
 }

@@ -4,6 +4,7 @@ mod calls;
 mod check;
 mod client;
 mod demo;
+mod dial;
 mod doctor;
 mod explain;
 mod ladder;
@@ -38,11 +39,11 @@ enum Command {
     Doctor(doctor::Doctor),
     /// Say which trunk and rule a call would take, and why not the others
     Explain(explain::Explain),
-    /// Manage inbound trunks
+    /// Manage trunks, inbound and outbound
     Trunk(record::Records),
     /// Manage dispatch rules
     Rule(record::Records),
-    /// Look at calls
+    /// Look at calls, place them, and act on them
     Calls(calls::Calls),
     /// Make an access token
     Token(token::Token),

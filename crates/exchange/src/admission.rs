@@ -6,15 +6,15 @@ use crate::{
     port::Level,
     sip_side::{Admitted, RETRY_AFTER},
 };
-use std::time::Duration;
-use trunkline_call::{Call, Invite, Setup, record::Explanation};
+use std::{net::IpAddr, time::Duration};
+use trunkline_call::{Call, Effect, Invite, Setup, SipCommand, midcall::Rules, record::Explanation, transfer::Method};
 use trunkline_room::{
     RoomSettings,
     worker::{AgentRequest, RestartPolicy},
 };
 use trunkline_routing::{
     CallFacts, Dispatch, Outcome,
-    record::{AgentDispatch, AgentLeft, MediaEncryption, RoomConfig},
+    record::{AgentDispatch, AgentLeft, DtmfMethod, MediaEncryption, Options, RoomConfig, TransferStep},
 };
 use trunkline_sdp::{AudioCodec, Encryption, KeyMaterial, Security};
 use trunkline_sip::{
@@ -26,7 +26,10 @@ use trunkline_types::{CallId, Time, TrunkId, VoiceCodec};
 /// How long the next agent may take to come when the last one has left, milliseconds.
 const AGENT_LEFT_GRACE_MS: u32 = 5_000;
 
-fn millis(count: u32) -> Duration {
+/// `Session-Expires` that is asked for, seconds (RFC 4028 §4).
+const SESSION_EXPIRES: u32 = 1_800;
+
+pub(crate) fn millis(count: u32) -> Duration {
     Duration::from_millis(count.into())
 }
 
@@ -77,9 +80,20 @@ impl Exchange {
             }
         }
         match decision.outcome {
+            Outcome::Accept(dispatch) | Outcome::AskPin(dispatch)
+                if let Err((status, reason)) = self.replaced(message, dispatch.trunk.as_ref().map(|t| &t.id)) =>
+            {
+                let refusal = Admitted::Refusal { status, reason: reason.into() };
+                self.stack_handle(received, Some(refusal), now, outputs);
+            }
             Outcome::Accept(dispatch) => {
                 let explanation = Explanation::of(&decision.explanation);
                 let raw = Box::new(received.clone());
+                self.stack_handle(received, Some(Admitted::Call { dispatch, explanation, raw }), now, outputs);
+            }
+            Outcome::AskPin(dispatch) => {
+                let explanation = Explanation::of(&decision.explanation);
+                let (raw, dispatch) = (Box::new(received.clone()), Box::new(Self::before_pin(*dispatch)));
                 self.stack_handle(received, Some(Admitted::Call { dispatch, explanation, raw }), now, outputs);
             }
             Outcome::Challenge { realm, .. } => self.challenge(received, &realm, false, now, outputs),
@@ -131,55 +145,58 @@ impl Exchange {
     ) {
         let id = CallId::random(&mut self.random);
         let settings = room_settings(dispatch.rule.room_config.as_ref(), dispatch.options.audio_codec);
-        let setup = self.setup(id.clone(), message, flow, dispatch, explanation);
+        let (dispatch, replaces) = self.replacing(message, dispatch);
+        let asked = Self::to_ask_again(message, flow, &dispatch);
+        let said = Invite {
+            call_id: message.call_id().to_owned(),
+            remote_tag: message.from().tag.unwrap_or_default(),
+            from: message.from().uri.user,
+            to: message.to().uri.user,
+            headers: message.headers(),
+            offer: message.sdp(),
+            transport: flow.protocol.as_str(),
+            source: flow.remote,
+        };
+        let setup = self.setup(id.clone(), said, flow.local.ip(), dispatch, explanation);
         let mut effects = Vec::new();
         let Some(call) = Call::arrive(setup, now, &mut effects) else {
             // Its effects refuse the INVITE; there is no call to carry them out for.
             for effect in effects {
-                if let trunkline_call::Effect::Sip(trunkline_call::SipCommand::Reject { status, reason, .. }) = effect {
+                if let Effect::Sip(SipCommand::Reject { status, reason, headers }) = effect {
                     let mut actions = Vec::new();
-                    self.stack.reject(&invite, id.as_str(), status, &reason, &[], now, &mut actions);
+                    self.stack.reject(&invite, id.as_str(), status, &reason, &headers, now, &mut actions);
                     self.sip_actions(actions, None, now, outputs);
                     *self.gauges.invite_errors.entry("sdp".into()).or_default() += 1;
                 }
             }
             return;
         };
-        self.calls.insert(id.clone(), call, invite, settings);
+        self.calls.insert(id.clone(), call, Some(invite), settings);
+        if let Some(entry) = self.calls.get_mut(&id) {
+            entry.asked = asked.filter(|_| entry.call.is_prompting());
+            entry.replaces = replaces;
+        }
         self.trace(&id, false, flow, &raw.raw, raw.at, outputs);
         self.call_effects(&id, effects, now, outputs);
     }
 
-    fn setup(
+    pub(crate) fn setup(
         &mut self,
         id: CallId,
-        message: &Message,
-        flow: &Flow,
+        invite: Invite,
+        local: IpAddr,
         dispatch: Dispatch,
         explanation: Explanation,
     ) -> Setup {
+        let pin = self.prompt(&dispatch);
         let trunk = dispatch.trunk.unwrap_or_default();
         let options = dispatch.options;
         let media_timeout = dispatch.media.media_timeout.filter(|t| !t.is_zero());
         let codecs = codecs(&dispatch.media);
-        let security = match dispatch.media.encryption.unwrap_or_default() {
-            MediaEncryption::SipMediaEncryptDisable => Security::OFF,
-            MediaEncryption::SipMediaEncryptAllow => self.security(Encryption::Allow),
-            MediaEncryption::SipMediaEncryptRequire => self.security(Encryption::Require),
-        };
-        let local = flow.local.ip();
+        let security = self.security_of(dispatch.media.encryption.unwrap_or_default());
         Setup {
             call_id: id,
-            invite: Invite {
-                call_id: message.call_id().to_owned(),
-                remote_tag: message.from().tag.unwrap_or_default(),
-                from: message.from().uri.user,
-                to: message.to().uri.user,
-                headers: message.headers(),
-                offer: message.sdp(),
-                transport: flow.protocol.as_str(),
-                source: flow.remote,
-            },
+            invite,
             trunk_id: if trunk.id.is_empty() { TrunkId::default() } else { trunk.id },
             rule_id: dispatch.rule.id,
             room_name: dispatch.room_name,
@@ -208,20 +225,50 @@ impl Exchange {
             security,
             media_local: local,
             media_advertised: self.config.media_advertised.filter(|a| a.is_ipv4() == local.is_ipv4()).unwrap_or(local),
+            midcall: rules(&options),
+            pin,
             sdp_session_id: self.random.u64() >> 12,
             explanation,
+            outbound: None,
         }
     }
 }
 
 impl Exchange {
+    /// The policy of a trunk's or rule's setting.
+    pub(crate) fn security_of(&mut self, encryption: MediaEncryption) -> Security {
+        match encryption {
+            MediaEncryption::SipMediaEncryptDisable => Security::OFF,
+            MediaEncryption::SipMediaEncryptAllow => self.security(Encryption::Allow),
+            MediaEncryption::SipMediaEncryptRequire => self.security(Encryption::Require),
+        }
+    }
+
     /// A policy with keys that are nobody else's.
     fn security(&mut self, encryption: Encryption) -> Security {
         Security::new(encryption, KeyMaterial::new(self.random.bytes()))
     }
 }
 
-fn room_settings(config: Option<&RoomConfig>, voice_codec: Option<VoiceCodec>) -> RoomSettings {
+/// What holds in the middle of a call, as options say.
+pub(crate) fn rules(options: &Options) -> Rules {
+    let steps = options.transfer.clone().unwrap_or_else(|| vec![TransferStep::Refer]);
+    let method = |step| match step {
+        TransferStep::Refer => Method::Refer,
+        TransferStep::Bridge => Method::Bridge,
+        TransferStep::ByeHeaders => Method::ByeHeaders,
+        TransferStep::Agent => Method::Agent,
+    };
+    Rules {
+        session_expires: options.session_expires.unwrap_or(SESSION_EXPIRES),
+        hold_music: options.hold_music.unwrap_or(true),
+        dtmf_by_info: options.dtmf == Some(DtmfMethod::Info),
+        incoming_refer: options.incoming_refer.unwrap_or(false),
+        transfer: steps.into_iter().map(method).collect(),
+    }
+}
+
+pub(crate) fn room_settings(config: Option<&RoomConfig>, voice_codec: Option<VoiceCodec>) -> RoomSettings {
     let Some(config) = config else { return RoomSettings { voice_codec, ..RoomSettings::default() } };
     RoomSettings {
         voice_codec,
@@ -245,7 +292,7 @@ fn agent_request(agent: &AgentDispatch) -> AgentRequest {
 
 /// The codecs of a call, as LiveKit prefers them when it offers, unless the trunk or rule lists its
 /// own. An offer's own order counts when there is one (RFC 3264 §6.1).
-fn codecs(media: &trunkline_routing::record::MediaConfig) -> Vec<AudioCodec> {
+pub(crate) fn codecs(media: &trunkline_routing::record::MediaConfig) -> Vec<AudioCodec> {
     let all = [
         ("G722", AudioCodec::G722),
         ("PCMU", AudioCodec::Pcmu),

@@ -22,6 +22,8 @@ impl From<Refusal> for ApiError {
         let code = match refusal.kind {
             RefusalKind::InvalidArgument => Code::InvalidArgument,
             RefusalKind::NotFound => Code::NotFound,
+            RefusalKind::FailedPrecondition => Code::FailedPrecondition,
+            RefusalKind::PermissionDenied => Code::PermissionDenied,
         };
         Self::new(code, refusal.message)
     }
@@ -55,6 +57,9 @@ impl Exchange {
                 let rpc = Rpc { room, identity, method, payload, response_timeout_ms };
                 return self.perform_rpc(request, &rpc, now, outputs);
             }
+            Command::CreateSipParticipant(dial) => return self.create_sip_participant(request, *dial, now, outputs),
+            Command::TransferSipParticipant(transfer) => return self.transfer(request, *transfer, now, outputs),
+            Command::Hold { room, identity, hold } => return self.hold(request, &room, &identity, hold, outputs),
             Command::CreateInboundTrunk(trunk) => self
                 .directory
                 .create_inbound(*trunk, &mut self.random, now_ms)
@@ -88,6 +93,7 @@ impl Exchange {
                 return;
             }
         };
+        self.trunks_changed();
         match change {
             Ok((record, reply, undo)) => self.persist_then_reply(request, record, reply, undo, outputs),
             Err(error) => outputs.push(Output::Reply(request, Err(error))),
@@ -179,6 +185,9 @@ impl Exchange {
                 let decision = self.directory.decide(&facts, &mut self.random);
                 Ok(Reply::Explanation(Box::new(decision.explanation)))
             }
+            Command::MoveParticipant { room, identity, destination } => {
+                self.move_participant(&room, &identity, &destination, now, outputs)
+            }
             Command::CreateDispatch { room, agent } => self.create_dispatch(&room, *agent, now, outputs),
             Command::DeleteDispatch { room, dispatch } => self.delete_dispatch(&room, &dispatch, now, outputs),
             Command::ListDispatches { room, dispatch } => self.list_dispatches(room.as_deref(), dispatch.as_ref()),
@@ -239,6 +248,7 @@ impl Exchange {
             draining: self.drain != Drain::No,
             agent_workers: workers as u64,
             agent_jobs: jobs as u64,
+            registrations: self.outbound.registered(),
             timings,
             ..self.gauges.clone()
         }

@@ -2,6 +2,7 @@
 
 use crate::{
     Exchange, Output,
+    midcall::Asked,
     port::{Level, Record, Webhook},
 };
 use std::{
@@ -9,17 +10,25 @@ use std::{
     panic::{AssertUnwindSafe, catch_unwind},
 };
 use trunkline_call::{Call, Effect, Event, Moment, RoomCommand, RoomEvent, SipCommand};
-use trunkline_room::{Join, Kind, Packet, ParticipantPatch, RoomSettings};
+use trunkline_room::{Join, Kind, Packet, ParticipantPatch, RoomInfo, RoomSettings};
+use trunkline_routing::CallFacts;
 use trunkline_sip::{ClientId, DialogId, InviteId, RequestId};
 use trunkline_types::{CallId, ParticipantSid, RoomSid, Time};
 
 /// A call and the SIP things that belong to it.
 pub(crate) struct Entry {
     pub(crate) call: Call,
-    pub(crate) invite: InviteId,
+    /// Of a call that came in.
+    pub(crate) invite: Option<InviteId>,
     pub(crate) dialog: Option<DialogId>,
     pub(crate) reinvite: Option<InviteId>,
     pub(crate) bye: Option<RequestId>,
+    /// The number of our first REFER: NOTIFYs may come.
+    pub(crate) refer_cseq: Option<u32>,
+    /// What routing has to know when the caller has entered his pin.
+    pub(crate) asked: Option<Box<CallFacts>>,
+    /// The call whose participant this one becomes (RFC 3891).
+    pub(crate) replaces: Option<CallId>,
     pub(crate) place: Place,
     /// Applied if the call creates its room.
     pub(crate) room_settings: RoomSettings,
@@ -77,6 +86,8 @@ pub(crate) struct Calls {
     pub(crate) by_invite: HashMap<InviteId, CallId>,
     pub(crate) by_dialog: HashMap<DialogId, CallId>,
     pub(crate) by_client: HashMap<ClientId, CallId>,
+    /// Requests of ours in the middle of calls.
+    pub(crate) by_asked: HashMap<ClientId, (CallId, Asked)>,
     pub(crate) by_participant: HashMap<ParticipantSid, CallId>,
     by_room: HashMap<RoomSid, BTreeSet<CallId>>,
 }
@@ -119,16 +130,21 @@ impl Calls {
         self.timers.iter().take_while(|(at, _)| *at <= now).map(|(_, id)| id.clone()).collect()
     }
 
-    pub(crate) fn insert(&mut self, id: CallId, call: Call, invite: InviteId, room_settings: RoomSettings) {
+    pub(crate) fn insert(&mut self, id: CallId, call: Call, invite: Option<InviteId>, room_settings: RoomSettings) {
         let sip_call_id = call.facts().setup.invite.call_id.clone();
         self.by_sip_call_id.insert(sip_call_id, id.clone());
-        self.by_invite.insert(invite.clone(), id.clone());
+        if let Some(invite) = &invite {
+            self.by_invite.insert(invite.clone(), id.clone());
+        }
         let entry = Entry {
             call,
             invite,
             dialog: None,
             reinvite: None,
             bye: None,
+            refer_cseq: None,
+            asked: None,
+            replaces: None,
             place: Place::Outside,
             room_settings,
             traced: 0,
@@ -152,7 +168,14 @@ impl Calls {
         }
     }
 
-    fn enter(&mut self, id: &CallId, room: RoomSid, participant: ParticipantSid, room_name: String, identity: String) {
+    pub(crate) fn enter(
+        &mut self,
+        id: &CallId,
+        room: RoomSid,
+        participant: ParticipantSid,
+        room_name: String,
+        identity: String,
+    ) {
         let Some(entry) = self.entries.get_mut(id) else { return };
         self.by_participant.insert(participant.clone(), id.clone());
         self.by_room.entry(room.clone()).or_default().insert(id.clone());
@@ -168,6 +191,19 @@ impl Calls {
         }
     }
 
+    /// Takes note that the call has nothing to do with a room any more.
+    pub(crate) fn forget_room(&mut self, id: &CallId, room: &RoomSid) {
+        if let Some(calls) = self.by_room.get_mut(room) {
+            calls.remove(id);
+            if calls.is_empty() {
+                self.by_room.remove(room);
+            }
+        }
+        if let Some(entry) = self.entries.get_mut(id) {
+            entry.place = Place::Outside;
+        }
+    }
+
     fn remove(&mut self, id: &CallId) -> Option<Box<Entry>> {
         let entry = self.entries.remove(id)?;
         if let Some(at) = entry.timer {
@@ -177,7 +213,9 @@ impl Calls {
         if self.by_sip_call_id.get(sip_call_id) == Some(id) {
             self.by_sip_call_id.remove(sip_call_id);
         }
-        self.by_invite.remove(&entry.invite);
+        if let Some(invite) = &entry.invite {
+            self.by_invite.remove(invite);
+        }
         if let Some(reinvite) = &entry.reinvite {
             self.by_invite.remove(reinvite);
         }
@@ -187,13 +225,8 @@ impl Calls {
         if let Place::Inside { participant, .. } = &entry.place {
             self.by_participant.remove(participant);
         }
-        if let Some(room) = entry.place.room()
-            && let Some(calls) = self.by_room.get_mut(room)
-        {
-            calls.remove(id);
-            if calls.is_empty() {
-                self.by_room.remove(room);
-            }
+        if let Some(room) = entry.place.room().cloned() {
+            self.forget_room(id, &room);
         }
         Some(entry)
     }
@@ -228,7 +261,7 @@ impl Exchange {
                         Moment::Answered => "sip_call_answered",
                         Moment::Ended => "sip_call_ended",
                     };
-                    if moment == Moment::Answered {
+                    if moment == Moment::Answered && record.direction == "inbound" {
                         self.gauges.invites_accepted += 1;
                     }
                     let room = self.rooms.room(&record.room_name);
@@ -242,6 +275,11 @@ impl Exchange {
                         job: None,
                     })));
                 }
+                Effect::Dial(news) => self.dial_news(id, news, outputs),
+                Effect::Transfer(news) => self.transfer_news(id, news, now, outputs),
+                Effect::Bridge { target, timeout } => self.bridge_to(id, &target.0, timeout, now, outputs),
+                Effect::Held(result) => self.held(id, result, outputs),
+                Effect::CheckPin(pin) => self.check_pin(id, &pin.0),
                 Effect::Log(text) => Self::log(Level::Info, Some(id), text, outputs),
                 Effect::Finish => self.finish(id, outputs),
             }
@@ -250,8 +288,12 @@ impl Exchange {
 
     fn finish(&mut self, id: &CallId, outputs: &mut Vec<Output>) {
         let Some(entry) = self.calls.remove(id) else { return };
+        self.forget_waiters(id, outputs);
         if let Some(dialog) = &entry.dialog {
             self.stack.forget(dialog);
+        }
+        if entry.call.facts().is_outbound() {
+            self.dial_finished(id, &entry.call.facts().setup.trunk_id, outputs);
         }
         let reason = entry.call.facts().record.ending.as_ref().map_or("other", |e| e.reason.as_str());
         *self.gauges.calls_terminated.entry(reason.into()).or_default() += 1;
@@ -262,31 +304,42 @@ impl Exchange {
     }
 
     fn call_sip(&mut self, id: &CallId, command: SipCommand, now: Time, outputs: &mut Vec<Output>) {
+        if let SipCommand::Dial(command) = command {
+            return self.dial_sip(id, command, now, outputs);
+        }
         let Some(entry) = self.calls.get_mut(id) else { return };
         let (stack, tag) = (&mut self.stack, id.as_str());
         let mut actions = Vec::new();
         match command {
-            SipCommand::Ring => stack.provisional(&entry.invite, tag, 180, "Ringing", &[], now, &mut actions),
+            SipCommand::Dial(_) => {}
+            SipCommand::Ring => {
+                if let Some(invite) = &entry.invite {
+                    stack.provisional(invite, tag, 180, "Ringing", &[], now, &mut actions);
+                }
+            }
             SipCommand::Answer { headers, sdp } => {
                 let body = Some(("application/sdp", sdp.into_bytes().into()));
-                entry.dialog = stack.answer(&entry.invite, tag, &headers, body, now, &mut actions);
+                let answered = |invite: &InviteId| stack.answer(invite, tag, &headers, body, now, &mut actions);
+                entry.dialog = entry.invite.as_ref().and_then(answered);
                 if let Some(dialog) = entry.dialog.clone() {
                     self.calls.by_dialog.insert(dialog, id.clone());
                 }
             }
             SipCommand::Reject { status, reason, headers } => {
-                stack.reject(&entry.invite, tag, status, &reason, &headers, now, &mut actions);
+                if let Some(invite) = &entry.invite {
+                    stack.reject(invite, tag, status, &reason, &headers, now, &mut actions);
+                }
             }
-            SipCommand::AnswerReinvite { sdp } => {
+            SipCommand::AnswerReinvite { headers, sdp } => {
                 if let Some(reinvite) = entry.reinvite.take() {
                     let body = Some(("application/sdp", sdp.into_bytes().into()));
-                    stack.answer(&reinvite, tag, &[], body, now, &mut actions);
+                    stack.answer(&reinvite, tag, &headers, body, now, &mut actions);
                     self.calls.by_invite.remove(&reinvite);
                 }
             }
-            SipCommand::RejectReinvite { status, reason } => {
+            SipCommand::RejectReinvite { status, reason, headers } => {
                 if let Some(reinvite) = entry.reinvite.take() {
-                    stack.reject(&reinvite, tag, status, &reason, &[], now, &mut actions);
+                    stack.reject(&reinvite, tag, status, &reason, &headers, now, &mut actions);
                     self.calls.by_invite.remove(&reinvite);
                 }
             }
@@ -305,13 +358,35 @@ impl Exchange {
                     stack.respond(&request, 200, "OK", &headers, None, now, &mut actions);
                 }
             }
+            SipCommand::Respond { request, status, reason, headers, sdp } => {
+                let body = sdp.map(|sdp| ("application/sdp", sdp.into_bytes().into()));
+                stack.respond(&request, status, &reason, &headers, body, now, &mut actions);
+            }
+            command => return self.call_asks(id, command, now, outputs),
         }
         self.sip_actions(actions, None, now, outputs);
+    }
+
+    /// A call that has come into a room learns who is there, and they of it.
+    pub(crate) fn look_round(
+        &mut self,
+        id: &CallId,
+        room: &RoomInfo,
+        inside: &ParticipantSid,
+        outputs: &mut Vec<Output>,
+    ) {
+        self.heard_by_phone(&room.sid, Some(inside), outputs);
+        self.agents_seen_by(id, room);
+        if self.someone_else_publishes(&room.name, id) {
+            self.subscribe_call(id);
+            self.play_builtins(&room.sid, outputs);
+        }
     }
 
     fn call_room(&mut self, id: &CallId, command: RoomCommand, now: Time, outputs: &mut Vec<Output>) {
         let mut events = Vec::new();
         match command {
+            RoomCommand::Join { .. } if self.take_place(id, now, outputs) => {}
             RoomCommand::Join { room, identity, name, metadata, attributes } => {
                 let Some(entry) = self.calls.get_mut(id) else { return };
                 let settings = std::mem::take(&mut entry.room_settings);
@@ -325,15 +400,11 @@ impl Exchange {
                         let joined =
                             RoomEvent::Joined { room: info.sid.clone(), participant: participant.sid, identity };
                         self.events.push_back((id.clone(), Event::Room(joined)));
-                        self.heard_by_phone(&info.sid, Some(&inside), outputs);
-                        self.agents_seen_by(id, &info);
-                        if self.someone_else_publishes(&room, id) {
-                            self.subscribe_call(id);
-                            self.play_builtins(&info.sid, outputs);
-                        }
+                        self.look_round(id, &info, &inside, outputs);
                     }
                     Err(error) => {
                         let failed = RoomEvent::JoinFailed { why: error.to_string() };
+                        self.dial_not_joined(id, error);
                         self.events.push_back((id.clone(), Event::Room(failed)));
                     }
                 }

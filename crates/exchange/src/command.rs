@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 use std::{collections::BTreeMap, time::Duration};
 pub use trunkline_call::media::timings::{Stage, Timings};
 pub use trunkline_call::record::{CallRecord, LadderEntry};
+pub use trunkline_call::transfer::TransferOutcome;
 use trunkline_room::{
     ParticipantInfo, ParticipantPatch, RoomInfo, RoomSettings, TrackInfo,
     signal::Connect,
@@ -212,19 +213,8 @@ pub struct TransferReply {
     pub outcome: TransferOutcome,
     /// What the far end said last, if it said anything.
     pub sip_status: Option<SipStatus>,
-}
-
-/// LiveKit's `SIPTransferStatus` and `SIPTransferReason` in one.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-#[expect(missing_docs, reason = "LiveKit's names")]
-pub enum TransferOutcome {
-    Completed,
-    CallEnded,
-    Rejected,
-    RingingTimeout,
-    SubscriptionTerminated,
-    Canceled,
+    /// Why, in one sentence.
+    pub text: String,
 }
 
 /// A SIP status with its text, as LiveKit's `SIPStatus`.
@@ -250,6 +240,12 @@ pub struct Gauges {
     pub invite_errors: BTreeMap<String, u64>,
     /// By end reason.
     pub calls_terminated: BTreeMap<String, u64>,
+    pub dials: u64,
+    pub dials_answered: u64,
+    /// By end reason, and `refused` for what was not begun.
+    pub dial_errors: BTreeMap<String, u64>,
+    /// By registering trunk, whether it is registered.
+    pub registrations: BTreeMap<String, bool>,
     pub call_panics: u64,
     /// Wrong passwords of callers.
     pub digest_failures: u64,

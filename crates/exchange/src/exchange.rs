@@ -7,9 +7,11 @@ use crate::{
     calls::Calls,
     command::Gauges,
     guard::Guard,
+    outbound::Outbound,
     peers::Peers,
     pending::Pending,
     port::{Level, LogLine},
+    transfers::Waiters,
 };
 use std::collections::{BTreeMap, VecDeque};
 use trunkline_call::{
@@ -35,6 +37,8 @@ pub struct Exchange {
     pub(crate) peers: Peers,
     pub(crate) agents: Agents,
     pub(crate) pending: Pending,
+    pub(crate) outbound: Outbound,
+    pub(crate) waiters: Waiters,
     /// Events for calls, in the order in which they arose while an input was applied.
     pub(crate) events: VecDeque<(CallId, Event)>,
     pub(crate) gauges: Gauges,
@@ -59,7 +63,7 @@ impl Exchange {
         let challenger = Challenger::new(config.routing.secret);
         let stack = Stack::new(config.stack.clone(), random.fork());
         let rooms = Rooms::new(config.rooms.clone(), random.fork());
-        Self {
+        let mut exchange = Self {
             config,
             stack,
             challenger,
@@ -71,12 +75,16 @@ impl Exchange {
             peers: Peers::default(),
             agents: Agents::default(),
             pending: Pending::default(),
+            outbound: Outbound::default(),
+            waiters: Waiters::default(),
             events: VecDeque::new(),
             gauges: Gauges::default(),
             timings: BTreeMap::new(),
             drain: Drain::No,
             random,
-        }
+        };
+        exchange.trunks_loaded();
+        exchange
     }
 
     /// Applies one input. Drain `outputs` before the next one.
@@ -91,7 +99,7 @@ impl Exchange {
             Input::WorkerClosed(connection) => self.worker_closed(connection, now, outputs),
             Input::Media(fact) => self.media_fact(fact, now, outputs),
             Input::Stored(record, result) => self.stored(record, result, outputs),
-            Input::Resolved(..) => {}
+            Input::Resolved(query, answer) => self.resolved(query, answer, now, outputs),
             Input::Tick => self.tick(now, outputs),
             Input::Drain(deadline) => self.drain = Drain::Until(deadline),
         }
@@ -105,7 +113,8 @@ impl Exchange {
             _ => None,
         };
         let parts = [self.stack.poll_timeout(), self.rooms.poll_timeout(), self.calls.poll_timeout()];
-        parts.into_iter().chain([self.peers.poll_timeout(), self.agents.poll_timeout(), drain]).flatten().min()
+        let others = [self.peers.poll_timeout(), self.agents.poll_timeout(), self.outbound.poll_timeout(), drain];
+        parts.into_iter().chain(others).flatten().min()
     }
 
     /// Whether nothing is left: no call, no room, no transaction, no timer. For tests.
@@ -122,6 +131,7 @@ impl Exchange {
         self.room_events(events, now, outputs);
         self.peers_tick(now, outputs);
         self.agents_tick(now, outputs);
+        self.outbound_tick(now, outputs);
         for call in self.calls.due(now) {
             self.events.push_back((call, Event::TimedOut));
         }

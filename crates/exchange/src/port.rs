@@ -104,7 +104,8 @@ pub struct Webhook {
     /// `room_started`, `participant_joined`, `participant_left`, `room_finished`,
     /// `track_published`, `track_unpublished`, `participant_connection_aborted`,
     /// `agent_job_started`, `agent_job_ended`,
-    /// `sip_call_ringing`, `sip_call_answered`, `sip_call_ended`.
+    /// `sip_call_ringing`, `sip_call_answered`, `sip_call_ended`,
+    /// `sip_transfer_started`, `sip_transfer_ended`.
     pub event: &'static str,
     /// When.
     pub at: Time,

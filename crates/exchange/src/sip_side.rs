@@ -1,7 +1,7 @@
 //! Messages in, the stack's events to the calls, messages out.
 
 use crate::{Exchange, Output, exchange::Drain, info::key, trace::call_id_of};
-use trunkline_call::{Event as CallEvent, media::MediaFact};
+use trunkline_call::{Event as CallEvent, media::MediaFact, session_timer::TimerHeaders};
 use trunkline_routing::Dispatch;
 use trunkline_sip::{
     Action, DialogId, Event, Message, RequestId,
@@ -74,6 +74,8 @@ impl Exchange {
     }
 
     fn sip_event(&mut self, event: Event, admitted: Option<Admitted>, now: Time, outputs: &mut Vec<Output>) {
+        let Some(event) = self.outbound_event(event, now, outputs) else { return };
+        let Some(event) = self.midcall_answer(event) else { return };
         match event {
             Event::Invite { invite, message, flow } => match admitted {
                 Some(Admitted::Call { dispatch, explanation, raw }) => {
@@ -96,7 +98,8 @@ impl Exchange {
                     if let Some(entry) = self.calls.get_mut(&call) {
                         entry.reinvite = Some(invite);
                     }
-                    let event = CallEvent::ReinviteReceived { sdp: message.sdp(), source: flow.remote };
+                    let timer = TimerHeaders::of(&message.headers());
+                    let event = CallEvent::ReinviteReceived { sdp: message.sdp(), source: flow.remote, timer };
                     self.events.push_back((call, event));
                 }
                 None => {
@@ -151,11 +154,15 @@ impl Exchange {
             && let Some(entry) = self.calls.get_mut(call)
         {
             entry.bye = Some(request.clone());
-            self.events.push_back((call.clone(), CallEvent::ByeReceived { reason: message.header("Reason") }));
+            let reason = Some(message.header_values("Reason").join(", ")).filter(|reason| !reason.is_empty());
+            self.events.push_back((call.clone(), CallEvent::ByeReceived { reason }));
             return;
         }
         if let (Some(call), "INFO") = (&call, message.method()) {
             return self.info_received(call, request, message, now, outputs);
+        }
+        if matches!(message.method(), "UPDATE" | "NOTIFY" | "REFER") {
+            return self.midcall_request(call.as_ref(), request, message, now, outputs);
         }
         let mut actions = Vec::new();
         match message.method() {

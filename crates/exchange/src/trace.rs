@@ -23,7 +23,11 @@ impl Exchange {
             return;
         }
         entry.traced += 1;
-        outputs.push(Output::Trace(call.clone(), Box::new(ladder_entry(sent, flow, bytes, at))));
+        let mut message = ladder_entry(sent, flow, bytes, at);
+        if entry.call.is_prompting() && message.start_line.starts_with("INFO ") {
+            blank_body(&mut message.text);
+        }
+        outputs.push(Output::Trace(call.clone(), Box::new(message)));
     }
 }
 
@@ -48,6 +52,14 @@ fn ladder_entry(sent: bool, flow: &Flow, bytes: &[u8], at: Time) -> LadderEntry 
         remote: flow.remote.to_string(),
         start_line: blanked.lines().next().unwrap_or_default().to_owned(),
         text: blanked,
+    }
+}
+
+/// The keys of a pin are nobody's business.
+fn blank_body(text: &mut String) {
+    if let Some(end) = text.find("\r\n\r\n") {
+        text.truncate(end);
+        text.push_str("\r\n\r\n(withheld)");
     }
 }
 

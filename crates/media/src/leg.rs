@@ -3,6 +3,7 @@
 use crate::{
     leg_codec::LegCodec,
     room::FRAME,
+    sound::Player,
     stages::{self, Way},
     uplink::Frame,
 };
@@ -12,8 +13,10 @@ use std::{
     net::{SocketAddr, UdpSocket as StdUdpSocket},
     time::Duration,
 };
-use trunkline_audio::{dtmf_detect::Detector, noise::ComfortNoise, plc::Concealer, resample::Resampler};
-use trunkline_call::media::{LegKey, LegMedia, LegStats, MediaFact};
+use trunkline_audio::{
+    dtmf_detect::Detector, noise::ComfortNoise, plc::Concealer, resample::Resampler, ringing::Ringing, tone::Dtmf,
+};
+use trunkline_call::media::{LegKey, LegMedia, LegStats, MediaFact, Sound};
 use trunkline_rtp::{
     ControlLock, DtmfReceiver, DtmfSender, Reception, RoundTrip, SourceLock,
     srtp::{Session, Suite},
@@ -88,6 +91,18 @@ pub(crate) struct Leg {
     pub(crate) sent_since: Option<Time>,
     pub(crate) round_trip: RoundTrip,
     pub(crate) keys: DtmfSender,
+    /// It was told to press keys and has not told that it is done.
+    pressing: bool,
+    /// The tones of the key that is pressed where there is no event type for it.
+    pub(crate) key_tone: Option<Dtmf>,
+    /// What the far end hears instead of the room.
+    playing: Option<Box<Player>>,
+    /// What it has heard to the end since that was last told.
+    played: Option<Sound>,
+    /// What the room hears until it hears the far end.
+    ringing: Option<Box<Ringing>>,
+    /// The number under which its codec was known before; what is under way still has it.
+    pub(crate) former_payload_type: Option<u8>,
     pub(crate) secured: Option<Box<Secured>>,
 }
 
@@ -99,10 +114,18 @@ pub(crate) struct Secured {
 }
 
 impl Secured {
-    fn new(keys: &Crypto) -> Option<Self> {
+    /// With new keys. A direction whose key stays goes on with its counters: a number that is used
+    /// twice under one key gives away what both packets hold (RFC 3711 §9.1).
+    fn renewed(keys: &Crypto, held: Option<Box<Self>>) -> Option<Self> {
         let suite = Suite::by_name(keys.suite)?;
-        let outward = Session::new(suite, &keys.local).ok()?;
-        let inward = Session::with_mki(suite, &keys.remote, &keys.remote_mki).ok()?;
+        let (mut outward, mut inward) = (None, None);
+        if let Some(held) = held.filter(|held| held.keys.suite == keys.suite) {
+            outward = (held.keys.local == keys.local).then_some(held.outward);
+            let is_same = held.keys.remote == keys.remote && held.keys.remote_mki == keys.remote_mki;
+            inward = is_same.then_some(held.inward);
+        }
+        let outward = outward.or_else(|| Session::new(suite, &keys.local).ok())?;
+        let inward = inward.or_else(|| Session::with_mki(suite, &keys.remote, &keys.remote_mki).ok())?;
         Some(Self { keys: keys.clone(), outward, inward })
     }
 }
@@ -170,6 +193,12 @@ impl Leg {
             sent_since: None,
             round_trip: RoundTrip::default(),
             keys: DtmfSender::new(8_000),
+            pressing: false,
+            key_tone: None,
+            playing: None,
+            played: None,
+            ringing: None,
+            former_payload_type: None,
             secured: None,
         }
     }
@@ -178,28 +207,42 @@ impl Leg {
         self.rtp.local_addr().ok()
     }
 
+    /// What both sides have agreed on, for the first time or anew. Our SSRC and our numbers go on
+    /// (RFC 3264 §8), and so does what has not changed.
     pub(crate) fn negotiated(&mut self, media: LegMedia) {
-        self.lock = SourceLock::new(media.remote);
+        self.lock.expect(media.remote);
         self.control = ControlLock::new(media.remote, media.remote_rtcp);
-        if self.media.as_ref().is_none_or(|held| held.codec != media.codec) {
+        let held = self.media.take();
+        self.former_payload_type = held.as_ref().filter(|held| held.codec == media.codec).map(|held| held.payload_type);
+        if held.as_ref().is_none_or(|held| held.codec != media.codec) {
             self.codec = LegCodec::new(media.codec);
             self.resamplers = None;
             self.quiet = Box::default();
             self.out = VecDeque::default();
             self.hear_anew();
+            self.reception.clock_changed();
+            self.expected = None;
+            self.gap = 0;
+            self.key_tone = None;
+            if let Some(player) = &mut self.playing {
+                player.rate(self.codec.rate());
+            }
+            if let Some(ringing) = &mut self.ringing {
+                **ringing = Ringing::new(self.codec.rate());
+            }
+        } else if held.as_ref().is_some_and(|held| held.ptime != media.ptime) && self.out.capacity() > 0 {
+            let room = self.room_to_say(&media);
+            self.out.reserve(room.saturating_sub(self.out.len()));
         }
-        if self.media.as_ref().is_none_or(|held| held.telephone_event_clock != media.telephone_event_clock) {
-            self.keys = DtmfSender::new(media.telephone_event_clock);
-        }
+        self.keys.set_clock(media.telephone_event_clock);
         let listens = media.telephone_event.is_none() && self.codec.rate() == 8_000;
         self.detector = listens.then(|| self.detector.take().unwrap_or_else(|| Box::new(Detector::new())));
-        match (&media.crypto, &self.secured) {
+        match (&media.crypto, self.secured.take()) {
             // The same keys go on with the same numbers.
-            (Some(keys), Some(held)) if held.keys == *keys => {}
-            (Some(keys), _) => self.secured = Secured::new(keys).map(Box::new),
-            (None, _) => self.secured = None,
+            (Some(keys), Some(held)) if held.keys == *keys => self.secured = Some(held),
+            (Some(keys), held) => self.secured = Secured::renewed(keys, held).map(Box::new),
+            (None, _) => {}
         }
-        self.expected = None;
         self.media = Some(media);
     }
 
@@ -223,13 +266,28 @@ impl Leg {
 
     /// The same for what is said to it.
     pub(crate) fn make_room_to_say(&mut self) {
-        let packet = self.media.as_ref().map_or(20, |m| m.ptime.as_millis() as usize).clamp(10, 60);
-        self.out = VecDeque::with_capacity(self.codec.samples_in(packet) + self.codec.samples_in(20));
+        let room = self.media.as_ref().map_or(0, |media| self.room_to_say(media));
+        self.out = VecDeque::with_capacity(room);
+    }
+
+    /// Samples of a packet and a frame.
+    fn room_to_say(&self, media: &LegMedia) -> usize {
+        let packet = (media.ptime.as_millis() as usize).clamp(10, 60);
+        self.codec.samples_in(packet) + self.codec.samples_in(20)
     }
 
     /// Whether the room's packets can go to it as they are, and its own to the room.
     pub(crate) fn takes_packets(&self) -> bool {
         self.codec.is(self.room_codec)
+    }
+
+    /// What its room has not taken of it, no other one shall hear.
+    pub(crate) fn unheard(&mut self) {
+        self.fresh.clear();
+        self.passed.clear();
+        self.voice.clear();
+        self.gap = 0;
+        self.mixed = false;
     }
 
     /// What the room speaks over WebRTC from now on.
@@ -293,10 +351,62 @@ impl Leg {
         resamplers.0.process(&own[..samples], frame);
     }
 
-    /// Queues digits to be sent as events, one after the other; `w` is a pause.
+    /// Queues digits to be sent, one after the other; `w` is a pause.
     pub(crate) fn press(&mut self, digits: &str) {
-        if self.media.as_ref().is_some_and(|m| m.telephone_event.is_some()) {
-            self.keys.press(digits);
+        self.keys.press(digits);
+        self.pressing = true;
+    }
+
+    /// The far end hears this instead of the room from now on.
+    pub(crate) fn play(&mut self, sound: Option<Sound>) {
+        self.playing = sound.map(|sound| Box::new(Player::new(sound, self.codec.rate())));
+    }
+
+    /// The next 20 ms of what is played; `false` if that is nothing. It goes on while nothing can be
+    /// sent, so that it comes to its end in any case.
+    pub(crate) fn play_on(&mut self, frame: &mut [i16]) -> bool {
+        let Some(player) = &mut self.playing else { return false };
+        if player.next(frame) {
+            return true;
+        }
+        self.played = Some(player.sound);
+        self.playing = None;
+        false
+    }
+
+    /// The room hears a ringing tone until it hears the far end, unless it hears it already.
+    pub(crate) fn ring_to_room(&mut self, on: bool, now: Time) {
+        if !on {
+            self.ringing = None;
+        } else if self.ringing.is_none() && !self.lock.is_flowing(now) {
+            self.ringing = Some(Box::new(Ringing::new(self.codec.rate())));
+        }
+    }
+
+    /// The far end is heard: nothing rings any more.
+    pub(crate) fn stop_ringing(&mut self) {
+        self.ringing = None;
+    }
+
+    /// 20 ms of the ringing tone, for the mix and for those who hear it over WebRTC; how many
+    /// samples of the frame it is.
+    pub(crate) fn ring(&mut self, frame: &mut [i16; FRAME]) -> Option<usize> {
+        let length = self.codec.samples_in(20).min(FRAME);
+        self.ringing.as_mut()?.fill(&mut frame[..length]);
+        if self.mixed && self.voice.len() < PLAYOUT {
+            self.voice.extend(&frame[..length]);
+        }
+        Some(length)
+    }
+
+    /// Tells what is over.
+    pub(crate) fn report_done(&mut self, facts: &mut Vec<MediaFact>) {
+        if let Some(sound) = self.played.take() {
+            facts.push(MediaFact::Played { leg: self.key.clone(), sound });
+        }
+        if self.pressing && self.keys.is_idle() {
+            self.pressing = false;
+            facts.push(MediaFact::DtmfSent { leg: self.key.clone() });
         }
     }
 

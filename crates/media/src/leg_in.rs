@@ -136,7 +136,7 @@ impl Leg {
         }
         let arrived = now.nanos / 1_000 * u64::from(self.codec.clock()) / 1_000_000;
         self.reception.packet(packet.sequence, packet.timestamp, arrived as u32);
-        if packet.payload_type == media.payload_type
+        if (packet.payload_type == media.payload_type || Some(packet.payload_type) == self.former_payload_type)
             && media.flowing.receive
             && let Some(digit) = {
                 let before = stages.enter(Stage::Decode);
@@ -162,6 +162,7 @@ impl Leg {
         if self.concealer.is_none() {
             self.make_room_to_hear();
         }
+        self.stop_ringing();
         self.pass_on(sequence, timestamp, marker, payload);
         let mut pcm = [0; PACKET_SAMPLES];
         let samples = if self.is_decoded() { self.codec.decode(payload, &mut pcm) } else { 0 };

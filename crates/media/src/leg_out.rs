@@ -6,9 +6,13 @@ use crate::{
     room::FRAME,
     stages::Stages,
 };
+use trunkline_audio::tone::Dtmf;
 use trunkline_call::media::timings::Stage;
-use trunkline_rtp::{DtmfTick, HEADER_BYTES, rtcp, write_header};
+use trunkline_rtp::{DtmfPacket, DtmfTick, HEADER_BYTES, digit_of, rtcp, write_header};
 use trunkline_types::Time;
+
+/// The peak of each of the two tones of a key.
+const KEY_LOUDNESS: i16 = 5_800;
 
 /// What the room says in 20 ms.
 #[derive(Clone, Copy, Debug)]
@@ -37,7 +41,11 @@ impl Leg {
         buffer: &mut [u8],
         stages: &mut Stages,
     ) {
-        if self.started.is_none() {
+        let mut played = [0; FRAME];
+        let own = self.codec.samples_in(20).min(FRAME);
+        let is_played_to = self.media.is_some() && self.play_on(&mut played[..own]);
+        // Until the call is answered the room is not for the far end, but what is played to it is.
+        if self.started.is_none() && !is_played_to {
             return;
         }
         let Some(media) = self.media.as_ref().filter(|m| m.flowing.send) else { return };
@@ -47,37 +55,14 @@ impl Leg {
         if self.out.capacity() == 0 {
             self.make_room_to_say();
         }
-        // Without an event type digits cannot be sent this way, and none are queued.
-        let key = match event_type {
-            Some(event_type) => (event_type, self.keys.tick(self.timestamp)),
-            None => (0, DtmfTick::Idle),
-        };
-        if let (event_type, DtmfTick::Event(event)) = key {
-            self.send(event.marker, event_type, event.timestamp, &event.payload, buffer, stages);
-            self.timestamp = self.timestamp.wrapping_add(self.codec.ticks(self.codec.samples_in(20)));
-        } else {
-            match said {
-                Said::Pcm(frame) => {
-                    self.waiting_since = self.waiting_since.or(since);
-                    self.mixed_in(frame);
-                }
-                Said::Nothing if self.codec.is_opus() => self.quiet(payload_type, buffer, stages),
-                Said::Nothing => {
-                    let mut own = [0; FRAME];
-                    let length = self.codec.samples_in(20).min(FRAME);
-                    self.noise.fill(&mut own[..length]);
-                    self.out.extend(&own[..length]);
-                }
-                Said::Packet(payload, ticks, came) => {
-                    self.relay(payload_type, payload, ticks, buffer, stages);
-                    self.sent_since = Some(came);
-                }
-                Said::Skipped => {}
-                Said::Lost => {
-                    self.sequence = self.sequence.wrapping_add(1);
-                    self.timestamp = self.timestamp.wrapping_add(self.codec.ticks(self.codec.samples_in(20)));
-                }
+        match (self.keys.tick(self.timestamp), event_type) {
+            (DtmfTick::Event(event), Some(event_type)) => {
+                self.send(event.marker, event_type, event.timestamp, &event.payload, buffer, stages);
+                self.timestamp = self.timestamp.wrapping_add(self.codec.ticks(self.codec.samples_in(20)));
             }
+            (DtmfTick::Event(event), None) => self.press_aloud(event),
+            _ if is_played_to => self.out.extend(&played[..own]),
+            _ => self.pass_said(said, since, payload_type, buffer, stages),
         }
         while self.out.len() >= samples {
             let mut pcm = [0; PACKET_SAMPLES];
@@ -94,6 +79,57 @@ impl Leg {
             self.timestamp = self.timestamp.wrapping_add(self.codec.ticks(samples));
         }
         self.report(now, buffer);
+    }
+
+    /// 20 ms of the room.
+    fn pass_said(
+        &mut self,
+        said: Said<'_>,
+        since: Option<Time>,
+        payload_type: u8,
+        buffer: &mut [u8],
+        stages: &mut Stages,
+    ) {
+        match said {
+            Said::Pcm(frame) => {
+                self.waiting_since = self.waiting_since.or(since);
+                self.mixed_in(frame);
+            }
+            Said::Nothing if self.codec.is_opus() => self.quiet(payload_type, buffer, stages),
+            Said::Nothing => {
+                let mut own = [0; FRAME];
+                let length = self.codec.samples_in(20).min(FRAME);
+                self.noise.fill(&mut own[..length]);
+                self.out.extend(&own[..length]);
+            }
+            Said::Packet(payload, ticks, came) => {
+                self.relay(payload_type, payload, ticks, buffer, stages);
+                self.sent_since = Some(came);
+            }
+            Said::Skipped => {}
+            Said::Lost => {
+                self.sequence = self.sequence.wrapping_add(1);
+                self.timestamp = self.timestamp.wrapping_add(self.codec.ticks(self.codec.samples_in(20)));
+            }
+        }
+    }
+
+    /// A key where the far end takes no events: its two tones, for as long as the event would be.
+    fn press_aloud(&mut self, event: DtmfPacket) {
+        let mut own = [0; FRAME];
+        let length = self.codec.samples_in(20).min(FRAME);
+        let [code, flags, ..] = event.payload;
+        if event.marker {
+            let key = digit_of(code).unwrap_or('0');
+            self.key_tone = Dtmf::new(key, KEY_LOUDNESS, self.codec.rate());
+        }
+        // The end is repeated for those who lose packets; a tone has but one.
+        if flags & 0x80 == 0
+            && let Some(tone) = &mut self.key_tone
+        {
+            tone.fill(&mut own[..length]);
+        }
+        self.out.extend(&own[..length]);
     }
 
     fn mixed_in(&mut self, frame: &[i16]) {

@@ -6,7 +6,7 @@ use crate::{
     ports::Ports,
     rtc_socket,
     tcp::{Listener, Names},
-    thread::{self, Parts},
+    thread::{self, Order, Parts, handover},
     uplink::Quality,
 };
 use mio::{Waker, net::TcpListener};
@@ -66,7 +66,7 @@ const STREAMS: usize = 64;
 
 /// See the module.
 pub struct Media {
-    threads: Vec<(SyncSender<MediaPlan>, Arc<Waker>)>,
+    threads: Vec<(SyncSender<Order>, Arc<Waker>)>,
     rtc: Vec<SocketAddr>,
     rtc_tcp: Option<SocketAddr>,
     /// It listens as long as it is held.
@@ -177,20 +177,43 @@ impl Media {
             | MediaPlan::StopBuiltin { room, .. } => self.thread_of(room),
             MediaPlan::Peer(plan) => self.thread_of_peer(plan, &mut places),
             MediaPlan::Close { leg } => places.legs.remove(leg).unwrap_or(0),
+            MediaPlan::Move { leg, to, .. } => match self.moved(leg, to, &mut places) {
+                Some(thread) => thread,
+                None => return,
+            },
             MediaPlan::Negotiated { leg, .. }
             | MediaPlan::Start { leg, .. }
             | MediaPlan::Drain { leg, .. }
             | MediaPlan::Play { leg, .. }
             | MediaPlan::RingToRoom { leg, .. }
-            | MediaPlan::Move { leg, .. }
             | MediaPlan::SendDtmf { leg, .. } => places.legs.get(leg).copied().unwrap_or(0),
         };
         drop(places);
+        self.order(thread, Order::Plan(plan));
+    }
+
+    fn order(&self, thread: usize, order: Order) {
         if let Some((sender, waker)) = self.threads.get(thread) {
             // A thread that is gone has ended with the process.
-            let _ = sender.send(plan);
+            let _ = sender.send(order);
             let _ = waker.wake();
         }
+    }
+
+    /// Where a leg lives after a move, if that is where it has lived. To another thread it goes
+    /// here: both threads are told under the lock, so that all threads see moves in one order.
+    fn moved(&self, leg: &LegKey, to: &RoomSid, places: &mut Places) -> Option<usize> {
+        let place = places.legs.get_mut(leg)?;
+        let thread = self.thread_of(to);
+        let before = std::mem::replace(place, thread);
+        if before == thread {
+            return Some(thread);
+        }
+        let (_, waker) = self.threads.get(thread)?;
+        let (give, take) = handover(leg.clone(), to.clone(), waker.clone());
+        self.order(before, give);
+        self.order(thread, take);
+        None
     }
 
     fn thread_of_peer(&self, plan: &PeerPlan, places: &mut Places) -> usize {

@@ -4,13 +4,10 @@
 use crate::{
     batch::BATCH,
     peer::Peer,
-    room::FRAME,
     rtc_socket::stun_ufrag,
-    stages::Way,
     thread::{RTC_BUDGET, Thread},
-    track::{Origin, Subscriber, Track, level_of_dbov, level_of_pcm},
+    track::{Origin, Subscriber, Track, level_of_dbov},
     uplink::Uplink,
-    voice::Law,
 };
 use std::{
     cmp::Reverse,
@@ -30,10 +27,6 @@ use trunkline_types::{ParticipantSid, RoomSid, Time, TrackSid, VoiceCodec};
 
 /// Ticks of a video's timestamps a second.
 const VIDEO_CLOCK: u32 = 90_000;
-/// A packet of Opus without speech is no longer than this, in bytes.
-const OPUS_PAUSE: usize = 8;
-/// How loud speech is said to be that nobody has decoded.
-const OPUS_LEVEL: f32 = 0.1;
 
 /// What came for a connection.
 pub(crate) struct Arrived<'a> {
@@ -501,89 +494,7 @@ impl Thread {
         self.drive_touched(now);
     }
 
-    /// What a caller has said since the last time, to everybody who hears him over WebRTC.
-    pub(crate) fn forward_leg(&mut self, index: usize, now: Time) {
-        let Some(leg) = self.legs.get_mut(index) else { return };
-        if leg.fresh.is_empty() && leg.passed.is_empty() {
-            return;
-        }
-        let codec = self.rooms.get(&leg.room).map_or(VoiceCodec::Opus, |room| room.codec);
-        let found = leg.track.and_then(|at| self.rooms.get_mut(&leg.room)?.tracks.get_mut(at));
-        let is_heard = found.as_ref().is_some_and(|track| !track.subscribers.is_empty());
-        if let Some(track) = found
-            && !track.muted
-        {
-            track.note_level(level_of_pcm(&leg.fresh));
-            for frame in leg.passed.drain(..) {
-                track.note_level(level_of_packet(codec, &frame.payload));
-                self.frames.push(frame);
-            }
-            let rate = leg.rate();
-            if !track.subscribers.is_empty()
-                && !leg.fresh.is_empty()
-                && track.uplink.as_ref().is_none_or(|held| held.rate() != rate)
-            {
-                track.uplink = Uplink::new(codec, rate, self.quality).map(Box::new);
-            }
-            if let Some(uplink) = &mut track.uplink {
-                if leg.gap > 0 {
-                    uplink.skip(leg.gap);
-                }
-                let before = self.stages.enter(Stage::Encode);
-                uplink.push(&leg.fresh, |frame| self.frames.push(frame));
-                self.stages.enter(before);
-            }
-        }
-        leg.gap = 0;
-        leg.fresh.clear();
-        leg.passed.clear();
-        let (room, track) = (leg.room.clone(), leg.track);
-        if let Some(track) = track {
-            if !self.frames.is_empty() && is_heard {
-                self.stages.moves(index, Way::Up, now);
-            }
-            self.send_frames(&room, track, now);
-        }
-    }
-
-    /// Sends encoded frames of a voice of our own to its subscribers.
-    pub(crate) fn send_frames(&mut self, room: &RoomSid, index: usize, now: Time) {
-        if self.frames.is_empty() {
-            return;
-        }
-        let before = self.stages.enter(Stage::RtcOut);
-        let instant = self.instant(now);
-        let frames = std::mem::take(&mut self.frames);
-        if let Some(track) = self.rooms.get(room).and_then(|r| r.tracks.get(index)) {
-            for frame in &frames {
-                for Subscriber { peer, section } in &track.subscribers {
-                    if let Some(held) = self.peers.get_mut(*peer) {
-                        let (sequence, timestamp, marker) = (frame.sequence, frame.timestamp, frame.marker);
-                        let ext = ExtensionValues::default();
-                        held.forward(
-                            *section,
-                            track.id,
-                            false,
-                            None,
-                            sequence,
-                            timestamp,
-                            marker,
-                            ext,
-                            &frame.payload,
-                            instant,
-                        );
-                    }
-                    self.touched.push(*peer);
-                }
-            }
-        }
-        self.frames = frames;
-        self.frames.clear();
-        self.drive_touched(now);
-        self.stages.enter(before);
-    }
-
-    fn drive_touched(&mut self, now: Time) {
+    pub(crate) fn drive_touched(&mut self, now: Time) {
         let mut touched = std::mem::take(&mut self.touched);
         let instant = self.instant(now);
         for index in touched.drain(..) {
@@ -595,18 +506,5 @@ impl Thread {
             }
         }
         self.touched = touched;
-    }
-}
-
-/// How loud a packet is. Of Opus only a decoder knows it; one without speech has a few bytes.
-fn level_of_packet(codec: VoiceCodec, payload: &[u8]) -> f32 {
-    match Law::of(codec) {
-        None if payload.len() > OPUS_PAUSE => OPUS_LEVEL,
-        None => 0.0,
-        Some(law) => {
-            let mut pcm = [0; FRAME];
-            let samples = law.decode(payload, &mut pcm);
-            level_of_pcm(&pcm[..samples])
-        }
     }
 }

@@ -56,7 +56,7 @@ type Clock = Arc<dyn Fn() -> Time + Send + Sync>;
 /// What a thread is made of.
 pub(crate) struct Parts {
     pub(crate) index: usize,
-    pub(crate) plans: Receiver<MediaPlan>,
+    pub(crate) plans: Receiver<Order>,
     pub(crate) ports: Arc<Ports>,
     pub(crate) rtc: SocketAddr,
     pub(crate) advertise: Vec<IpAddr>,
@@ -90,7 +90,7 @@ fn leg_of(token: Token) -> (usize, bool) {
     (token.0 / 2, token.0 % 2 == 1)
 }
 
-fn run(mut thread: Thread, plans: &Receiver<MediaPlan>, clock: &Clock, sink: &Sink) {
+fn run(mut thread: Thread, plans: &Receiver<Order>, clock: &Clock, sink: &Sink) {
     let mut events = Events::with_capacity(256);
     let mut more = false;
     loop {
@@ -118,9 +118,11 @@ fn run(mut thread: Thread, plans: &Receiver<MediaPlan>, clock: &Clock, sink: &Si
                 },
             }
         }
-        loop {
+        while thread.take_arrived(clock()) {
             match plans.try_recv() {
-                Ok(plan) => thread.plan(plan, clock()),
+                Ok(Order::Plan(plan)) => thread.plan(plan, clock()),
+                Ok(Order::Give(give)) => thread.give(give),
+                Ok(Order::Take(take)) => thread.awaited = Some(take),
                 Err(TryRecvError::Empty) => break,
                 Err(TryRecvError::Disconnected) => return,
             }
@@ -148,6 +150,8 @@ pub(crate) struct Thread {
     pub(crate) poll: Poll,
     pub(crate) legs: Slab<Box<Leg>>,
     leg_index: HashMap<LegKey, usize>,
+    /// The leg of another thread for which plans wait.
+    awaited: Option<Take>,
     pub(crate) rooms: HashMap<RoomSid, Box<Room>>,
     pub(crate) peers: Slab<Peer>,
     pub(crate) peer_index: HashMap<PeerKey, usize>,
@@ -204,6 +208,7 @@ impl Thread {
             poll,
             legs: Slab::new(),
             leg_index: HashMap::new(),
+            awaited: None,
             rooms: HashMap::new(),
             peers: Slab::new(),
             peer_index: HashMap::new(),
@@ -283,7 +288,17 @@ impl Thread {
                     leg.press(&digits);
                 }
             }
-            MediaPlan::Play { .. } | MediaPlan::RingToRoom { .. } | MediaPlan::Move { .. } => {}
+            MediaPlan::Play { leg, sound } => {
+                if let Some(leg) = self.leg(&leg) {
+                    leg.play(sound);
+                }
+            }
+            MediaPlan::RingToRoom { leg, on } => {
+                if let Some(leg) = self.leg(&leg) {
+                    leg.ring_to_room(on, now);
+                }
+            }
+            MediaPlan::Move { leg, to, .. } => self.move_here(&leg, to, now),
             MediaPlan::Close { leg } => self.close(&leg),
             MediaPlan::StartBuiltin { participant, room, builtin } => {
                 let held = self.room(&room, now);
@@ -330,32 +345,15 @@ impl Thread {
 
     fn open(&mut self, key: LegKey, room: RoomSid, local: IpAddr, now: Time) {
         let opened = self.ports.open(local).and_then(|sockets| {
-            let mut leg = Box::new(Leg::new(key.clone(), room.clone(), sockets, now));
+            let leg = Box::new(Leg::new(key.clone(), room.clone(), sockets, now));
             let rtp = leg.local().ok_or("the RTP socket has no address")?;
-            let entry = self.legs.vacant_entry();
-            let index = entry.key();
-            let registry = self.poll.registry();
-            registry
-                .register(&mut leg.rtp, Token(index * 2), Interest::READABLE)
-                .and_then(|()| registry.register(&mut leg.rtcp, Token(index * 2 + 1), Interest::READABLE))
-                .map_err(|why| why.to_string())?;
-            entry.insert(leg);
-            Ok((index, rtp))
+            self.enter(leg, room, now).map_err(|(_, why)| why)?;
+            Ok(rtp)
         });
-        match opened {
-            Ok((index, rtp)) => {
-                self.leg_index.insert(key.clone(), index);
-                let held = self.room(&room, now);
-                held.legs.push(index);
-                let codec = held.codec;
-                if let Some(leg) = self.legs.get_mut(index) {
-                    leg.room_codec(codec);
-                }
-                self.set_rate(&room);
-                self.facts.push(MediaFact::Opened { leg: key, rtp });
-            }
-            Err(why) => self.facts.push(MediaFact::OpenFailed { leg: key, why }),
-        }
+        self.facts.push(match opened {
+            Ok(rtp) => MediaFact::Opened { leg: key, rtp },
+            Err(why) => MediaFact::OpenFailed { leg: key, why },
+        });
     }
 
     /// Lets the room mix as wide as its best phone hears.
@@ -460,6 +458,11 @@ impl Thread {
         self.facts.push(MediaFact::Peer(PeerFact::Faulted { peer: key }));
     }
 }
+
+mod moving;
+
+use moving::Take;
+pub(crate) use moving::{Order, handover};
 
 #[cfg(test)]
 mod latency;

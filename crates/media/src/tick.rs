@@ -30,6 +30,7 @@ impl Thread {
     }
 
     fn tick(&mut self, sid: &RoomSid, now: Time) {
+        self.ring(sid, now);
         let before = self.stages.enter(Stage::Mix);
         self.mix(sid, now);
         self.stages.enter(before);
@@ -39,6 +40,7 @@ impl Thread {
             let Some(leg) = room.legs.get(at).and_then(|index| self.legs.get_mut(*index)) else { continue };
             leg.check_silence(now, &mut self.facts);
             leg.report_latency(now, &mut self.facts);
+            leg.report_done(&mut self.facts);
             if let Some(until) = leg.draining
                 && (now >= until || !room.is_speaking())
             {

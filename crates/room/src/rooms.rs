@@ -172,7 +172,9 @@ impl Rooms {
                 self.leave(name, &join.identity.clone(), DisconnectReason::DuplicateIdentity, now, out)?;
             }
         }
-        join.attributes.retain(|_, value| !value.is_empty());
+        if !is_call {
+            join.attributes.retain(|_, value| !value.is_empty());
+        }
         let participant = room::newcomer(join, ParticipantSid::random(&mut self.random), now);
         let room = self.get_mut(name)?;
         room.members.insert(participant.identity.clone(), Box::new(participant.clone()));

@@ -41,6 +41,8 @@ pub struct Settings {
     pub ringing_timeout: std::time::Duration,
     /// How long calls may last, unless the trunk says otherwise.
     pub max_call_duration: std::time::Duration,
+    /// Hosts that an inline trunk may call: names, addresses, `*.example.com` or `*`.
+    pub inline_trunk_hosts: Vec<String>,
 }
 
 impl Default for Settings {
@@ -55,6 +57,7 @@ impl Default for Settings {
             drain_ms: 1_500,
             ringing_timeout: trunkline_types::limits::RINGING_TIMEOUT,
             max_call_duration: trunkline_types::limits::MAX_CALL_DURATION,
+            inline_trunk_hosts: Vec::new(),
         }
     }
 }
@@ -84,11 +87,23 @@ pub struct Decision {
     pub outcome: Outcome,
 }
 
+/// What is known of the pin of a caller.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Pin<'a> {
+    /// He was not asked.
+    Unknown,
+    /// Empty if he wants a rule without one.
+    Entered(&'a str),
+}
+
 /// What becomes of the call.
 #[derive(Clone, Debug)]
 pub enum Outcome {
     /// It rings.
     Accept(Box<Dispatch>),
+    /// The caller has to enter a pin first: [`Directory::decide_with_pin`] has the last word. What
+    /// is said here of the room and the rule is not meant for anybody yet.
+    AskPin(Box<Dispatch>),
     /// The trunk wants to see a digest first.
     Challenge {
         /// The trunk.
@@ -106,7 +121,7 @@ pub enum Outcome {
         status: u16,
         /// The reason phrase.
         reason: String,
-        /// `TRUNK_NO_MATCH`, `RULE_NO_MATCH`, `PIN_UNSUPPORTED`.
+        /// `TRUNK_NO_MATCH`, `RULE_NO_MATCH`, `PIN_NO_MATCH`.
         code: &'static str,
         /// Say nothing at all.
         silent: bool,
@@ -116,12 +131,22 @@ pub enum Outcome {
 impl Directory {
     /// Decides about a call. Never fails and never panics, whatever the facts are.
     pub fn decide(&self, facts: &CallFacts, random: &mut Random) -> Decision {
+        self.decide_given(facts, Pin::Unknown, random)
+    }
+
+    /// The same for a caller who has entered this pin; an empty one opens rules without a pin alone.
+    /// The explanation never shows it.
+    pub fn decide_with_pin(&self, facts: &CallFacts, pin: &str, random: &mut Random) -> Decision {
+        self.decide_given(facts, Pin::Entered(pin), random)
+    }
+
+    fn decide_given(&self, facts: &CallFacts, pin: Pin<'_>, random: &mut Random) -> Decision {
         let found = self.find_trunk(facts);
         let mut explanation =
             Explanation { facts: facts.clone(), trunks: found.considered.clone(), ..Default::default() };
         let outcome = match found.trunk {
             None if self.settings.require_trunk => self.no_trunk(facts, &found, &mut explanation),
-            None => self.dispatch_or_refuse(facts, None, random, &mut explanation),
+            None => self.dispatch_or_refuse(facts, None, pin, random, &mut explanation),
             Some(trunk) if needs_digest(trunk, facts) => {
                 explanation.verdict = format!("trunk {} ({}) wants a digest (auth_username)", trunk.id, trunk.name);
                 Outcome::Challenge {
@@ -131,7 +156,7 @@ impl Directory {
                     password: trunk.auth_password.clone(),
                 }
             }
-            Some(trunk) => self.dispatch_or_refuse(facts, Some(trunk), random, &mut explanation),
+            Some(trunk) => self.dispatch_or_refuse(facts, Some(trunk), pin, random, &mut explanation),
         };
         Decision { explanation, outcome }
     }
@@ -155,13 +180,18 @@ impl Directory {
         &self,
         facts: &CallFacts,
         trunk: Option<&InboundTrunk>,
+        pin: Pin<'_>,
         random: &mut Random,
         explanation: &mut Explanation,
     ) -> Outcome {
-        let (rule, considered) = self.find_rule(facts, trunk);
+        let (rule, considered) = self.find_rule(facts, trunk, pin);
         explanation.rules = considered;
         let via =
             trunk.map_or_else(|| "no trunk (require_trunk is off)".into(), |t| format!("trunk {} ({})", t.id, t.name));
+        if let (None, Pin::Entered(_)) = (rule, pin) {
+            explanation.verdict = format!("PIN_NO_MATCH: the caller came through {via}; no rule has the pin");
+            return Outcome::Refuse { status: 403, reason: "Forbidden".into(), code: "PIN_NO_MATCH", silent: false };
+        }
         let Some(rule) = rule else {
             let closest = explanation.rules.first().map_or_else(
                 || "there is no rule for it; create one with `trunkline rule create`".into(),
@@ -178,15 +208,9 @@ impl Directory {
                 silent: false,
             };
         };
-        if rule.rule.as_ref().is_some_and(|r| !r.pin().is_empty()) {
-            explanation.verdict =
-                format!("PIN_UNSUPPORTED: rule {} ({}) wants a pin, which cannot be asked for yet", rule.id, rule.name);
-            return Outcome::Refuse {
-                status: 403,
-                reason: "PIN rules are not supported yet".into(),
-                code: "PIN_UNSUPPORTED",
-                silent: false,
-            };
+        if pin == Pin::Unknown && rule.rule.as_ref().is_some_and(|r| !r.pin().is_empty()) {
+            explanation.verdict = format!("asked for a pin, through {via}: rule {} ({}) wants one", rule.id, rule.name);
+            return Outcome::AskPin(Box::new(self.dispatch(facts, trunk, rule, random)));
         }
         explanation.verdict = format!("accepted through {via} by rule {} ({})", rule.id, rule.name);
         Outcome::Accept(Box::new(self.dispatch(facts, trunk, rule, random)))

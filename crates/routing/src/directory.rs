@@ -274,6 +274,11 @@ impl Directory {
         self.outbound.get(id)
     }
 
+    /// All outbound trunks, by id.
+    pub(crate) fn outbounds(&self) -> impl Iterator<Item = &OutboundTrunk> {
+        self.outbound.values()
+    }
+
     /// `ListSIPOutboundTrunk`.
     pub fn list_outbound(&self, filter: &ListFilter) -> Vec<OutboundTrunk> {
         let wanted: BTreeSet<_> = filter.numbers.iter().map(|n| normalize_number(n)).collect();

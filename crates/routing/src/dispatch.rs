@@ -2,6 +2,7 @@
 
 use crate::{
     CallFacts, Considered, Directory,
+    decide::Pin,
     explain::{MISSES, masked},
     record::{DispatchRule, InboundTrunk, MediaConfig, MediaEncryption, Options, Rule},
 };
@@ -44,13 +45,14 @@ impl Directory {
         &self,
         facts: &CallFacts,
         trunk: Option<&InboundTrunk>,
+        pin: Pin<'_>,
     ) -> (Option<&DispatchRule>, Vec<Considered>) {
         let of_trunk = trunk.and_then(|t| self.rules_by_trunk.get(&t.id)).into_iter().flatten();
         let of_any = self.rules_by_trunk.get(&TrunkId::default()).into_iter().flatten();
         let mut considered = Vec::new();
         let mut best: Option<(Rank, &DispatchRule)> = None;
         for rule in of_trunk.chain(of_any).filter_map(|id| self.rules.get(id)) {
-            let miss = miss(rule, facts);
+            let miss = miss(rule, facts, pin);
             let rank = rank(rule);
             if considered.len() < MISSES || miss.is_none() {
                 let (field, why) = miss.clone().unwrap_or(("trunk_ids", "trunk and numbers fit".into()));
@@ -126,8 +128,8 @@ impl Directory {
         of_rule.or(of_trunk).or(by_default)
     }
 
-    /// A name that is the same for the same caller and says nothing about the number.
-    fn pseudonym(&self, caller: &str) -> String {
+    /// A name that is the same for the same number and says nothing about it.
+    pub fn pseudonym(&self, caller: &str) -> String {
         let mut text = String::with_capacity(16);
         // HMAC takes keys of any length.
         if let Ok(mut mac) = Hmac::<Sha256>::new_from_slice(&self.settings.secret) {
@@ -163,7 +165,7 @@ fn rank(rule: &DispatchRule) -> Rank {
     (rule.trunk_ids.is_empty(), priority, name)
 }
 
-fn miss(rule: &DispatchRule, facts: &CallFacts) -> Option<(&'static str, String)> {
+fn miss(rule: &DispatchRule, facts: &CallFacts, pin: Pin<'_>) -> Option<(&'static str, String)> {
     let lacks = |numbers: &[String], number: &str| {
         !numbers.is_empty() && !numbers.iter().any(|n| normalize_number(n) == normalize_number(number))
     };
@@ -174,7 +176,12 @@ fn miss(rule: &DispatchRule, facts: &CallFacts) -> Option<(&'static str, String)
     if lacks(&rule.numbers, &facts.to) {
         return Some(("numbers", format!("the number {}", few(&rule.numbers))));
     }
-    None
+    match (pin, rule.rule.as_ref().map_or("", Rule::pin)) {
+        (Pin::Entered(entered), wanted) if entered != wanted => {
+            Some(("pin", if wanted.is_empty() { "no pin" } else { "another pin" }.into()))
+        }
+        _ => None,
+    }
 }
 
 fn room_name(rule: &DispatchRule, caller: &str, called: &str, random: &mut Random) -> String {
@@ -194,10 +201,14 @@ fn room_name(rule: &DispatchRule, caller: &str, called: &str, random: &mut Rando
     }
 }
 
-/// The rule's media over the trunk's: encryption, timeout and codecs are inherited where unset.
+/// The rule's media over the trunk's.
 fn merged(trunk: Option<&InboundTrunk>, rule: &DispatchRule) -> MediaConfig {
-    let base = trunk.and_then(|t| t.media.clone()).unwrap_or_default();
-    let Some(over) = rule.media.clone() else { return base };
+    merge_media(trunk.and_then(|t| t.media.clone()).unwrap_or_default(), rule.media.clone())
+}
+
+/// One media configuration over another: encryption, timeout and codecs are inherited where unset.
+pub(crate) fn merge_media(base: MediaConfig, over: Option<MediaConfig>) -> MediaConfig {
+    let Some(over) = over else { return base };
     let (codecs, only_listed_codecs) = match over.codecs.is_empty() {
         true => (base.codecs, base.only_listed_codecs),
         false => (over.codecs, over.only_listed_codecs),

@@ -19,10 +19,11 @@ pub mod dial;
 mod directory;
 mod dispatch;
 mod explain;
+mod options_check;
 pub mod patch;
 pub mod record;
 mod trunk_match;
-mod validate;
+pub mod validate;
 
 pub use decide::{CallFacts, Decision, Outcome, Settings, Strangers};
 pub use directory::{Directory, StoredTrunk};

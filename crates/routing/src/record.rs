@@ -91,7 +91,7 @@ pub struct InboundTrunk {
     pub updated_at_ms: i64,
 }
 
-/// LiveKit's `SIPOutboundTrunkInfo`: stored whole; calls out come with a later release.
+/// LiveKit's `SIPOutboundTrunkInfo`.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct OutboundTrunk {

@@ -2,6 +2,7 @@
 
 use crate::{
     address::Allowed,
+    dial::{check_headers, place::Place},
     record::{DispatchRule, InboundTrunk, MediaConfig, OutboundTrunk, Rule},
 };
 use std::{collections::BTreeMap, time::Duration};
@@ -14,6 +15,10 @@ pub enum RefusalKind {
     InvalidArgument,
     /// There is no such record.
     NotFound,
+    /// What is stored does not allow it as it stands.
+    FailedPrecondition,
+    /// The operator has not allowed it.
+    PermissionDenied,
 }
 
 /// Why a change is not made.
@@ -37,6 +42,14 @@ impl Refusal {
         }
     }
 
+    pub(crate) fn precondition(field: &str, message: impl Into<String>) -> Self {
+        Self { kind: RefusalKind::FailedPrecondition, ..Self::invalid(field, message) }
+    }
+
+    pub(crate) fn forbidden(field: &str, message: impl Into<String>) -> Self {
+        Self { kind: RefusalKind::PermissionDenied, ..Self::invalid(field, message) }
+    }
+
     pub(crate) fn not_found(what: &str, id: &str) -> Self {
         let message = format!("{what} {id:?} does not exist");
         Self { kind: RefusalKind::NotFound, field: "id".into(), message }
@@ -45,9 +58,13 @@ impl Refusal {
 
 const MEDIA_TIMEOUT_MAX: Duration = Duration::from_secs(600);
 
+/// The characters of a token (RFC 3261 §25.1).
+pub(crate) fn is_token(b: u8) -> bool {
+    b.is_ascii_alphanumeric() || b"-.!%*_+`'~".contains(&b)
+}
+
 fn token(field: &str, name: &str) -> Result<(), Refusal> {
-    let legal = |b: u8| b.is_ascii_alphanumeric() || b"-.!%*_+`'~".contains(&b);
-    if name.is_empty() || name.len() > 255 || !name.bytes().all(legal) {
+    if name.is_empty() || name.len() > 255 || !name.bytes().all(is_token) {
         return Err(Refusal::invalid(field, format!("{name:?} is not a header name (letters, digits and -.!%*_+`'~)")));
     }
     Ok(())
@@ -63,7 +80,13 @@ fn not_reserved(field: &str, name: &str) -> Result<(), Refusal> {
     Ok(())
 }
 
-fn headers(field: &str, headers: &BTreeMap<String, String>) -> Result<(), Refusal> {
+/// Checks headers that a request or a record gives: names, that none belongs to the dialog, and
+/// values without control characters and of at most
+/// [`API_HEADER_VALUE_BYTES`](limits::API_HEADER_VALUE_BYTES).
+///
+/// # Errors
+/// Names `field`, the header and the cure.
+pub fn headers(field: &str, headers: &BTreeMap<String, String>) -> Result<(), Refusal> {
     for (name, value) in headers {
         token(field, name)?;
         not_reserved(field, name)?;
@@ -81,7 +104,10 @@ fn headers(field: &str, headers: &BTreeMap<String, String>) -> Result<(), Refusa
     Ok(())
 }
 
-fn mappings(to_attributes: &BTreeMap<String, String>, to_headers: &BTreeMap<String, String>) -> Result<(), Refusal> {
+pub(crate) fn mappings(
+    to_attributes: &BTreeMap<String, String>,
+    to_headers: &BTreeMap<String, String>,
+) -> Result<(), Refusal> {
     for header in to_attributes.keys() {
         token("headers_to_attributes", header)?;
     }
@@ -92,7 +118,11 @@ fn mappings(to_attributes: &BTreeMap<String, String>, to_headers: &BTreeMap<Stri
     Ok(())
 }
 
-fn media(media: Option<&MediaConfig>) -> Result<(), Refusal> {
+/// Checks `SIPMediaConfig` (LiveKit's rules).
+///
+/// # Errors
+/// A codec's name that is none, a timeout above ten minutes.
+pub fn media(media: Option<&MediaConfig>) -> Result<(), Refusal> {
     let Some(media) = media else { return Ok(()) };
     for codec in &media.codecs {
         if codec.name.is_empty() || codec.name.contains(|c: char| c.is_whitespace() || c == '/') {
@@ -115,7 +145,7 @@ fn numbers(field: &str, numbers: &[String]) -> Result<(), Refusal> {
     }
 }
 
-fn credentials(username: &str, password: &str) -> Result<(), Refusal> {
+pub(crate) fn credentials(username: &str, password: &str) -> Result<(), Refusal> {
     let field = match (username.is_empty(), password.is_empty()) {
         (true, false) => "auth_username",
         (false, true) => "auth_password",
@@ -141,15 +171,6 @@ pub(crate) fn inbound(trunk: &InboundTrunk) -> Result<(), Refusal> {
     mappings(&trunk.headers_to_attributes, &trunk.attributes_to_headers)
 }
 
-fn host(field: &str, host: &str) -> Result<(), Refusal> {
-    let lower = host.to_ascii_lowercase();
-    let wrong = ["transport=", "@", ";"].iter().any(|part| lower.contains(part))
-        || lower.starts_with("sip:")
-        || lower.starts_with("sips:")
-        || host.chars().any(|c| c.is_control() || c.is_whitespace());
-    if wrong { Err(Refusal::invalid(field, format!("{host:?} is not a bare host[:port]"))) } else { Ok(()) }
-}
-
 pub(crate) fn outbound(trunk: &OutboundTrunk) -> Result<(), Refusal> {
     if trunk.numbers.is_empty() {
         return Err(Refusal::invalid("numbers", "is empty; calls need a number to originate from"));
@@ -159,10 +180,12 @@ pub(crate) fn outbound(trunk: &OutboundTrunk) -> Result<(), Refusal> {
     }
     credentials(&trunk.auth_username, &trunk.auth_password)?;
     numbers("numbers", &trunk.numbers)?;
-    host("address", &trunk.address)?;
-    host("from_host", &trunk.from_host)?;
+    Place::parse("address", &trunk.address)?;
+    if !trunk.from_host.is_empty() {
+        Place::parse("from_host", &trunk.from_host)?;
+    }
     media(trunk.media.as_ref())?;
-    headers("headers", &trunk.headers)?;
+    check_headers(&trunk.headers)?;
     mappings(&trunk.headers_to_attributes, &trunk.attributes_to_headers)
 }
 

@@ -56,8 +56,12 @@ impl DtmfSender {
     /// A sender for events under an RTP clock of that many Hz, up to 192 kHz. Nothing is allocated
     /// later.
     pub fn new(clock_rate: u32) -> Self {
-        let step = u16::try_from(clock_rate.min(192_000) / 50).unwrap_or(160);
-        Self { step, waiting: VecDeque::with_capacity(WAITING), current: None }
+        Self { step: step(clock_rate), waiting: VecDeque::with_capacity(WAITING), current: None }
+    }
+
+    /// The clock is another one from now on; the digits stay.
+    pub fn set_clock(&mut self, clock_rate: u32) {
+        self.step = step(clock_rate);
     }
 
     /// Queues digits: `0-9*#A-Da-d` are held for 260 ms, with 240 ms after each; `w` waits for
@@ -117,6 +121,10 @@ impl DtmfSender {
             }
         }
     }
+}
+
+fn step(clock_rate: u32) -> u16 {
+    u16::try_from(clock_rate.min(192_000) / 50).unwrap_or(160)
 }
 
 #[cfg(test)]

@@ -35,6 +35,11 @@ impl Reception {
         }
     }
 
+    /// Another codec counts time differently: the next packet is compared with none before it.
+    pub fn clock_changed(&mut self) {
+        self.transit = None;
+    }
+
     /// Packets that never came.
     pub fn lost(&self) -> u64 {
         self.expected().saturating_sub(self.received)

@@ -117,8 +117,9 @@ impl Server {
             drained: drained.clone(),
             stop: stop.clone(),
         };
-        let exchange =
-            exchange_thread::spawn(build_exchange(&config, loaded)?, inputs, outputs).map_err(Error::Thread)?;
+        let mut exchange = build_exchange(&config, loaded)?;
+        exchange.listens_on(crate::listening::concrete(&transport));
+        let exchange = exchange_thread::spawn(exchange, inputs, outputs).map_err(Error::Thread)?;
 
         let control = Control { inbox: inbox.clone(), waiting, next: AtomicU64::new(1), reader, ready: ready.clone() };
         let api = trunkline_api::Config {
@@ -272,6 +273,7 @@ fn build_exchange(config: &Config, loaded: Loaded) -> Result<Exchange, Error> {
         drain_ms: u32::try_from(config.last_words.as_millis()).unwrap_or(u32::MAX),
         ringing_timeout: config.ringing_timeout,
         max_call_duration: config.max_call_duration,
+        inline_trunk_hosts: config.inline_trunk_hosts.clone(),
     };
     let mut directory = Directory::new(routing.clone());
     let (mut of_trunks, mut of_rules) = (Vec::new(), Vec::new());

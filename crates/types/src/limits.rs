@@ -28,6 +28,12 @@ pub const METADATA_BYTES: usize = 512 * 1024;
 pub const ATTRIBUTES_BYTES: usize = 64 * 1024;
 /// Room names, identities and participant names, in characters.
 pub const NAME_CHARS: usize = 256;
+/// The display name of From given to the API, in bytes (LiveKit's limit).
+pub const DISPLAY_NAME_BYTES: usize = 128;
+/// A number or user to call or to call from, in bytes.
+pub const USER_PART_BYTES: usize = 256;
+/// Digits that one request may have sent.
+pub const DTMF_DIGITS: usize = 256;
 /// A header value given to the API, in bytes.
 pub const API_HEADER_VALUE_BYTES: usize = 1024;
 /// SIP connections from one source; beyond it refused.
@@ -50,6 +56,16 @@ pub const MAX_CALL_DURATION: Duration = Duration::from_secs(24 * 3600);
 pub const RINGING_TIMEOUT: Duration = Duration::from_secs(180);
 /// Nonces are good for this long.
 pub const NONCE_LIFETIME: Duration = Duration::from_secs(60);
+/// Digits of a call that wait to be sent by INFO.
+pub const DIGITS_QUEUED: usize = 64;
+/// Digits of a pin.
+pub const PIN_DIGITS: usize = 16;
+/// Transfers that a call's record keeps.
+pub const TRANSFERS_KEPT: usize = 16;
+/// Requests that wait for one transfer.
+pub const TRANSFER_WAITERS: usize = 64;
+/// Default of a transfer's timeout.
+pub const TRANSFER_TIMEOUT: Duration = Duration::from_secs(30);
 /// Dialogs that one INVITE of ours may make by forking; further ones are not looked at.
 pub const FORKS: usize = 16;
 /// The final answer to a re-INVITE of ours that met a provisional one.

@@ -1,4 +1,5 @@
-//! `trunkline.Calls`: the records of calls, their ladders, and what routing would decide. JSON only.
+//! `trunkline.Calls`: the records of calls, their ladders, what routing would decide, and hold. JSON
+//! only.
 
 use super::Context;
 use crate::{
@@ -38,8 +39,18 @@ struct ExplainRequest {
     authenticated_trunk_id: Option<String>,
 }
 
+#[derive(Default, Deserialize)]
+#[serde(default)]
+struct HoldRequest {
+    room: String,
+    identity: String,
+}
+
 /// A request to `trunkline.Calls`; `None` if there is no such method.
 pub(crate) async fn call(context: &Context<'_>, method: &str) -> Option<Result<Response, TwirpError>> {
+    if matches!(method, "Hold" | "Resume") {
+        return Some(hold(context, method == "Hold").await);
+    }
     if !matches!(method, "ListCalls" | "GetCall" | "GetLadder" | "Explain") {
         return None;
     }
@@ -100,6 +111,20 @@ async fn explain(context: &Context<'_>) -> Result<Response, TwirpError> {
         Reply::Explanation(explanation) => write_json(&json!({ "explanation": explanation })),
         _ => Err(TwirpError::unexpected_reply()),
     }
+}
+
+/// Puts the telephone of a participant on hold, or takes it back. Who may transfer it may do that, and
+/// who may see the calls.
+async fn hold(context: &Context<'_>, hold: bool) -> Result<Response, TwirpError> {
+    let HoldRequest { room, identity } = context.json()?;
+    if context.need(Grant::SipAdmin).is_err() {
+        context.need(Grant::SipCall)?;
+        context.need(Grant::RoomAdmin(&room))?;
+    }
+    super::sip::required("room", &room)?;
+    super::sip::required("identity", &identity)?;
+    context.ask(Command::Hold { room, identity, hold }).await?;
+    write_json(&json!({}))
 }
 
 fn call_id(context: &Context<'_>) -> Result<String, TwirpError> {

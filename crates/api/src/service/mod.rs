@@ -8,6 +8,7 @@ mod options;
 mod room;
 mod rule;
 mod sip;
+mod sip_participant;
 mod stub;
 mod trunk;
 

@@ -74,8 +74,10 @@ fn read(given: Map<String, Value>) -> Result<Options, TwirpError> {
         serde_json::from_value::<Options>(Value::Object(one))
             .map_err(|error| TwirpError::invalid(&field, format_args!("does not fit: {error}")))?;
     }
-    serde_json::from_value(Value::Object(given))
-        .map_err(|error| TwirpError::invalid("options", format_args!("do not fit: {error}")))
+    let options: Options = serde_json::from_value(Value::Object(given))
+        .map_err(|error| TwirpError::invalid("options", format_args!("do not fit: {error}")))?;
+    options.check()?;
+    Ok(options)
 }
 
 /// Levenshtein distance, on at most 64 characters of the name given.
@@ -120,6 +122,8 @@ mod tests {
         assert!(text.contains("answer_polcy") && text.contains("answer_policy"), "{text}");
         let bad = format!("{:?}", read(object(json!({"drain_ms": "x"}))).unwrap_err());
         assert!(bad.contains("options.drain_ms"), "{bad}");
+        let range = format!("{:?}", read(object(json!({"pin_tries": 11}))).unwrap_err());
+        assert!(range.contains("options.pin_tries"), "{range}");
         assert_eq!(read(object(json!({"drain_ms": 5, "no_answer_status": null}))).unwrap().drain_ms, Some(5));
     }
 }

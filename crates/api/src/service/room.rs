@@ -1,6 +1,6 @@
 //! `livekit.RoomService`.
 
-use super::{Context, stub::unimplemented};
+use super::{Context, sip::required, stub::unimplemented};
 use crate::{convert, grant::Grant, twirp::TwirpError};
 use axum::response::Response;
 use livekit_protocol::{self as proto, data_packet};
@@ -23,7 +23,8 @@ pub(crate) async fn call(context: &Context<'_>, method: &str) -> Option<Result<R
         "UpdateSubscriptions" => update_subscriptions(context).await,
         "SendData" => send_data(context).await,
         "PerformRpc" => perform_rpc(context).await,
-        "ForwardParticipant" | "MoveParticipant" => not_yet(context, method),
+        "MoveParticipant" => move_participant(context).await,
+        "ForwardParticipant" => forward_participant(context, method),
         _ => return None,
     })
 }
@@ -151,13 +152,20 @@ async fn perform_rpc(context: &Context<'_>) -> Result<Response, TwirpError> {
     }
 }
 
-/// Methods that move participants: refused after the room's grant was checked.
-fn not_yet(context: &Context<'_>, method: &str) -> Result<Response, TwirpError> {
-    let room = match method {
-        "ForwardParticipant" => context.message::<proto::ForwardParticipantRequest>()?.room,
-        _ => context.message::<proto::MoveParticipantRequest>()?.room,
-    };
-    unimplemented(context, Grant::RoomAdmin(&room), method)
+async fn move_participant(context: &Context<'_>) -> Result<Response, TwirpError> {
+    let proto::MoveParticipantRequest { room, identity, destination_room: destination } = context.message()?;
+    context.need(Grant::RoomMove { from: &room, to: &destination })?;
+    required("room", &room)?;
+    required("identity", &identity)?;
+    required("destination_room", &destination)?;
+    context.ask(Command::MoveParticipant { room, identity, destination }).await?;
+    context.answer(&proto::MoveParticipantResponse {})
+}
+
+/// Forwarding is refused after the grants were checked.
+fn forward_participant(context: &Context<'_>, method: &str) -> Result<Response, TwirpError> {
+    let request: proto::ForwardParticipantRequest = context.message()?;
+    unimplemented(context, Grant::RoomMove { from: &request.room, to: &request.destination_room }, method)
 }
 
 async fn room(context: &Context<'_>, command: Command) -> Result<Response, TwirpError> {

@@ -1,15 +1,14 @@
 //! `livekit.SIP`: which handler and which grant a method has.
 
-use super::{Context, rule, stub::unimplemented, trunk};
+use super::{Context, rule, sip_participant, trunk};
 use crate::{grant::Grant, twirp::TwirpError};
 use axum::response::Response;
-use livekit_protocol as proto;
 
 /// A request to `livekit.SIP`; `None` if there is no such method.
 pub(crate) async fn call(context: &Context<'_>, method: &str) -> Option<Result<Response, TwirpError>> {
     let handled = match method {
-        "CreateSIPParticipant" => unimplemented(context, Grant::SipCall, method),
-        "TransferSIPParticipant" => transfer(context, method),
+        "CreateSIPParticipant" => sip_participant::create(context).await,
+        "TransferSIPParticipant" => sip_participant::transfer(context).await,
         "CreateSIPInboundTrunk"
         | "CreateSIPOutboundTrunk"
         | "UpdateSIPInboundTrunk"
@@ -48,13 +47,6 @@ async fn records(context: &Context<'_>, method: &str) -> Result<Response, TwirpE
         "DeleteSIPDispatchRule" => rule::delete(context).await,
         _ => Err(TwirpError::bad_route(method)),
     }
-}
-
-/// Transfers demand the call grant and the room's administration.
-fn transfer(context: &Context<'_>, method: &str) -> Result<Response, TwirpError> {
-    context.need(Grant::SipCall)?;
-    let request: proto::TransferSipParticipantRequest = context.message()?;
-    unimplemented(context, Grant::RoomAdmin(&request.room_name), method)
 }
 
 /// An id that a request must give.

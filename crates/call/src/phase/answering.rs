@@ -6,9 +6,12 @@ use crate::{
     call::Phase,
     headers::{self, Carrier},
     media::MediaPlan,
+    midcall::Agreed,
     negotiation::Negotiation,
+    session_timer::{self, TimerHeaders, Verdict},
 };
 use std::collections::BTreeMap;
+use trunkline_sip::HeaderList;
 use trunkline_types::{EndReason, Time};
 
 /// See the module.
@@ -86,11 +89,13 @@ impl Answering {
         };
         let active = BTreeMap::from([("sip.callStatus".to_owned(), "active".to_owned())]);
         facts.set_attributes(&active, now);
-        let headers = headers::build(facts, Carrier::Answer, Ok(()), now);
+        let mut headers = headers::build(facts, Carrier::Answer, Ok(()), now);
+        let agreed = agreed(facts, &mut headers, now);
         effects.push(Effect::Sip(SipCommand::Answer { headers, sdp: step.sdp }));
+        let deadline = now + facts.setup.max_call_duration;
+        let mut call = Box::new(Active::new(step.next, self.port, deadline, agreed));
         if let Some(media) = step.media {
-            facts.record.codec = Some(media.codec);
-            effects.push(Effect::Media(MediaPlan::Negotiated { leg: facts.leg(), media }));
+            call.settled(media, facts, now, effects);
         }
         effects.push(Effect::Media(MediaPlan::Start {
             leg: facts.leg(),
@@ -99,7 +104,26 @@ impl Answering {
         }));
         effects.push(Effect::Room(RoomCommand::SetAttributes(active)));
         effects.push(Effect::Announce(Moment::Answered, facts.snapshot()));
-        let deadline = now + facts.setup.max_call_duration;
-        Phase::Active(Box::new(Active { negotiation: step.next, port: self.port, deadline }))
+        Phase::Active(call)
     }
+}
+
+/// What the INVITE and we agree on beside media; its headers go into the 200.
+pub(crate) fn agreed(facts: &Facts, headers: &mut HeaderList, now: Time) -> Agreed {
+    let invite = &facts.setup.invite.headers;
+    let asked = TimerHeaders::of(invite);
+    let timer = match session_timer::as_server(&asked, facts.setup.midcall.session_expires, now) {
+        Verdict::Agreed(timer, own) => {
+            headers.extend(own);
+            Some(timer)
+        }
+        Verdict::None | Verdict::TooShort(_) => None,
+    };
+    Agreed { timer, takes_update: takes_update(invite), secure: false }
+}
+
+/// Whether a message says that its sender knows UPDATE.
+pub(crate) fn takes_update(headers: &[(String, String)]) -> bool {
+    let mut allow = headers.iter().filter(|(name, _)| name.eq_ignore_ascii_case("Allow"));
+    allow.any(|(_, value)| value.split(',').any(|method| method.trim() == "UPDATE"))
 }

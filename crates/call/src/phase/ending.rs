@@ -4,10 +4,12 @@ use super::Recording;
 use crate::{
     Effect, Event, Facts, RoomCommand, SipCommand,
     call::Phase,
+    dial::{DialCommand, DialEvent},
     headers::{self, Carrier},
     media::{MediaFact, MediaPlan},
 };
 use std::time::Duration;
+use trunkline_sip::reason::Reason;
 use trunkline_types::{DisconnectReason, EndReason, Time};
 
 /// What is still to come before the final record is complete.
@@ -34,7 +36,8 @@ impl Ending {
         let mut headers = headers::build(facts, Carrier::Bye, Ok(()), now);
         let has_reason = headers.iter().any(|(name, _)| name.eq_ignore_ascii_case("Reason"));
         if let Some(ending) = facts.record.ending.as_ref().filter(|_| !has_reason) {
-            headers.push(("Reason".into(), format!("SIP;cause=200;text=\"{}\"", ending.reason.as_str())));
+            let reason = Reason { protocol: "SIP".into(), cause: Some(200), text: Some(ending.reason.as_str().into()) };
+            headers.push(("Reason".into(), reason.to_string()));
         }
         effects.push(Effect::Sip(SipCommand::Bye { headers }));
         Self::close_media(facts, effects);
@@ -102,6 +105,37 @@ impl Ending {
         Self { bye: Awaited::No, media, deadline: now + LIMIT }.or_recorded(facts, effects)
     }
 
+    /// Gives a call of ours up before it was answered: CANCEL if anything was `sent`. A 2xx that
+    /// comes nevertheless is acknowledged and hung up by the stack; the record stays this one.
+    pub(crate) fn cancelling(
+        has_left: bool,
+        leg_opened: bool,
+        sent: bool,
+        facts: &mut Facts,
+        now: Time,
+        effects: &mut Vec<Effect>,
+    ) -> Phase {
+        if sent {
+            let mut headers = headers::build(facts, Carrier::Cancel, Ok(()), now);
+            let has_reason = headers.iter().any(|(name, _)| name.eq_ignore_ascii_case("Reason"));
+            if let Some(ending) = facts.record.ending.as_ref().filter(|_| !has_reason) {
+                let cause = if ending.reason == EndReason::NoAnswer { 408 } else { 487 };
+                headers.push(("Reason".into(), format!("SIP;cause={cause};text=\"{}\"", ending.reason.as_str())));
+            }
+            effects.push(Effect::Sip(SipCommand::Dial(DialCommand::Cancel { headers })));
+        }
+        if has_left {
+            facts.set_attributes(&facts.ending_attributes(), now);
+        } else {
+            leave_room(facts, now, effects);
+        }
+        if leg_opened {
+            Self::close_media(facts, effects);
+        }
+        let awaited = |yes| if yes { Awaited::Yes } else { Awaited::No };
+        Self { bye: awaited(sent), media: awaited(leg_opened), deadline: now + LIMIT }.or_recorded(facts, effects)
+    }
+
     pub(crate) fn deadline(&self) -> Time {
         self.deadline
     }
@@ -115,6 +149,17 @@ impl Ending {
             Event::ByeFailed { why } => {
                 effects.push(Effect::Log(format!("our BYE was not answered: {why}")));
                 self.bye = Awaited::No;
+            }
+            Event::Dial(DialEvent::Refused(answer)) => {
+                headers::acknowledged(facts, Carrier::Cancel, answer.status, now);
+                self.bye = Awaited::No;
+            }
+            Event::Dial(DialEvent::Failed(_)) => self.bye = Awaited::No,
+            // It was answered before our CANCEL could be sent.
+            Event::Dial(DialEvent::Answered(_)) => {
+                effects.push(Effect::Sip(SipCommand::Dial(DialCommand::Acknowledge)));
+                effects.push(Effect::Sip(SipCommand::Bye { headers: Vec::new() }));
+                self.bye = Awaited::Yes;
             }
             // Both sides hung up at once.
             Event::ByeReceived { .. } => effects.push(Effect::Sip(SipCommand::AnswerBye { headers: Vec::new() })),
@@ -164,11 +209,7 @@ pub(crate) fn reason_of_removal(reason: DisconnectReason) -> EndReason {
     }
 }
 
-/// The SIP status in a `Reason` header (RFC 3326): `SIP;cause=480;text="…"`.
+/// The SIP status in `Reason` (RFC 3326), among causes of other protocols.
 fn sip_cause(reason: &str) -> Option<u16> {
-    let mut parts = reason.split(';').map(str::trim);
-    if !parts.next()?.eq_ignore_ascii_case("SIP") {
-        return None;
-    }
-    parts.find_map(|part| part.strip_prefix("cause=")?.trim().parse().ok())
+    Reason::parse(reason).into_iter().find(|reason| reason.is("SIP"))?.cause
 }

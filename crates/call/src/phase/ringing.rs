@@ -7,6 +7,7 @@ use crate::{
     media::{MediaFact, MediaPlan},
     negotiation::{Negotiation, Unusable},
     record::CallStatus,
+    session_timer::{self, TimerHeaders, Verdict},
 };
 use trunkline_types::{EndReason, Time, policy::AnswerPolicy};
 
@@ -36,7 +37,10 @@ enum Leg {
 impl Ringing {
     /// 180 first: nothing the room or the media threads do can delay it.
     pub(crate) fn begin(facts: &mut Facts, now: Time, effects: &mut Vec<Effect>) -> Result<Phase, Unusable> {
-        let negotiation = Negotiation::begin(&mut facts.setup)?;
+        let negotiation = acceptable(facts, now)?;
+        if facts.setup.pin.is_some() {
+            return Ok(super::Prompting::begin(negotiation, facts, now, effects));
+        }
         facts.record.ringing_at_ms = Some(now.unix_millis());
         effects.push(Effect::Sip(SipCommand::Ring));
         effects.push(Effect::Room(RoomCommand::Join {
@@ -172,4 +176,13 @@ impl Ringing {
         effects.push(Effect::Persist(facts.snapshot()));
         Phase::Answering(Box::new(Answering { negotiation: self.negotiation, port: *port, deadline: self.deadline }))
     }
+}
+
+/// Looks at what would never be answered.
+fn acceptable(facts: &mut Facts, now: Time) -> Result<Negotiation, Unusable> {
+    let timer = session_timer::as_server(&TimerHeaders::of(&facts.setup.invite.headers), 0, now);
+    if let Verdict::TooShort(_) = timer {
+        return Err(Unusable { status: 422, reason: "Session Interval Too Small".into() });
+    }
+    Negotiation::begin(&mut facts.setup)
 }

@@ -21,7 +21,7 @@ use trunkline_room::{
 };
 use trunkline_routing::{Directory, Settings};
 use trunkline_sdp::webrtc::sections;
-use trunkline_sip::StackConfig;
+use trunkline_sip::{StackConfig, locate::Records};
 use trunkline_types::{DisconnectReason, ParticipantSid, Random, Time, TrackSid};
 
 pub const ROOM: &str = "room";
@@ -110,6 +110,8 @@ pub struct World {
     pub dismissed: BTreeSet<ConnectionId>,
     /// SIP messages as they were sent.
     pub sent: Vec<String>,
+    /// Messages of ladders.
+    pub ladder: Vec<String>,
     /// The calls' records as they were written.
     pub records: Vec<CallRecord>,
     pub lines: Vec<String>,
@@ -140,7 +142,7 @@ impl Default for World {
 impl World {
     pub fn with(exchange: Exchange) -> Self {
         let (clients, said, hung_up, plans, media, replies) = Default::default();
-        let (workers, dismissed, sent, records) = Default::default();
+        let (workers, dismissed, sent, records, ladder) = Default::default();
         let (webhooks, lines, order, inputs, requests, mids, hasty) = Default::default();
         let now = Time::new(1_000_000_000, 1_700_000_000_000_000_000);
         Self {
@@ -156,6 +158,7 @@ impl World {
             workers,
             dismissed,
             sent,
+            ladder,
             records,
             lines,
             order,
@@ -220,6 +223,15 @@ impl World {
                 self.dismissed.insert(connection);
             }
             Output::Send(transmit) => self.sent.push(String::from_utf8_lossy(&transmit.bytes).into_owned()),
+            Output::Resolve(id, query) => {
+                let port = query.port.unwrap_or(5060);
+                let records = match query.host.parse() {
+                    Ok(ip) => Ok(Records { addresses: vec![SocketAddr::new(ip, port)], ..Records::default() }),
+                    Err(_) => Err(format!("there is no {}", query.host)),
+                };
+                self.inputs.push_back(Input::Resolved(id, records));
+            }
+            Output::Trace(_, entry) => self.ladder.push(entry.text),
             Output::Persist(id, record) => {
                 if let Record::PutCall(record) = *record {
                     self.records.push(record);
@@ -292,9 +304,14 @@ impl World {
         self.inputs.push_back(Input::Signal(connection, Box::new(request)));
     }
 
-    pub fn ask(&mut self, command: Command) -> Option<Result<Reply, ApiError>> {
+    /// A number for a request that is not answered at once.
+    pub fn next_request(&mut self) -> RequestId {
         self.requests += 1;
-        let request = self.requests;
+        self.requests
+    }
+
+    pub fn ask(&mut self, command: Command) -> Option<Result<Reply, ApiError>> {
+        let request = self.next_request();
         self.give(Input::Api(request, Box::new(command)));
         self.breathe();
         self.replies.get(&request).cloned()

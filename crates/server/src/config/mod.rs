@@ -154,6 +154,8 @@ pub struct Config {
     pub headers_on_200_to_bye: bool,
     /// The status when nobody takes a call.
     pub no_answer_status: u16,
+    /// Hosts that inline trunks may call.
+    pub inline_trunk_hosts: Vec<String>,
     /// Media threads.
     pub media_threads: usize,
     /// The name in metrics.
@@ -249,6 +251,7 @@ fn resolve(
             .map(|d| if raw.last_words.is_none() { Duration::from_millis(1_500) } else { d })?,
         headers_on_200_to_bye: raw.headers_on_200_to_bye,
         no_answer_status: raw.no_answer_status,
+        inline_trunk_hosts: raw.outbound.inline_trunks,
         media_threads: raw.media_threads.unwrap_or_else(|| {
             std::thread::available_parallelism().map_or(1, |cores| cores.get().saturating_sub(1).max(1))
         }),

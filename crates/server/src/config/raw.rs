@@ -41,6 +41,7 @@ pub(crate) struct RawConfig {
     #[serde(deserialize_with = "optional_text")]
     pub(crate) last_words: Option<String>,
     pub(crate) headers_on_200_to_bye: bool,
+    pub(crate) outbound: RawOutbound,
     pub(crate) no_answer_status: u16,
     pub(crate) media_threads: Option<usize>,
     pub(crate) node_id: String,
@@ -109,6 +110,12 @@ impl Default for RawRtc {
 
 #[derive(Debug, Default, Deserialize)]
 #[serde(default)]
+pub(crate) struct RawOutbound {
+    pub(crate) inline_trunks: Vec<String>,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
 pub(crate) struct RawWebhook {
     pub(crate) api_key: String,
     pub(crate) urls: Vec<String>,
@@ -159,6 +166,7 @@ impl Default for RawConfig {
             drain_timeout: None,
             last_words: None,
             headers_on_200_to_bye: false,
+            outbound: RawOutbound::default(),
             no_answer_status: 480,
             media_threads: None,
             node_id: "ND_trunkline".into(),
@@ -192,6 +200,7 @@ const KEYS: &[&str] = &[
     "drain_timeout",
     "last_words",
     "headers_on_200_to_bye",
+    "outbound",
     "no_answer_status",
     "media_threads",
     "node_id",
@@ -202,6 +211,7 @@ const SECTIONS: &[(&str, &[&str])] = &[
     ("dns", &["servers"]),
     ("room", &["auto_create", "empty_timeout", "departure_timeout", "audio_codec"]),
     ("rtc", &["udp_port", "tcp_port", "force_tcp", "node_ip", "complexity"]),
+    ("outbound", &["inline_trunks"]),
     ("webhook", &["api_key", "urls"]),
     ("logging", &["level"]),
 ];

@@ -23,11 +23,17 @@ impl Stack {
     /// acknowledged here (RFC 3262). A 2xx of a further fork, or one that comes after
     /// [`Self::cancel`] or [`Self::retarget`], gets ACK and BYE here.
     pub fn invite(&mut self, outgoing: Outgoing, now: Time, out: &mut Vec<Action>) -> ClientId {
+        self.invite_from(outgoing, 1, now, out)
+    }
+
+    /// The same with a `CSeq` to begin with: for an INVITE that follows one that was refused or
+    /// redirected, under the same Call-ID (RFC 3261 §8.1.3.4).
+    pub fn invite_from(&mut self, outgoing: Outgoing, cseq: u32, now: Time, out: &mut Vec<Action>) -> ClientId {
         let id = self.number();
         let (flow, local_tag) = (outgoing.flow, outgoing.local_tag.clone());
         let login = outgoing.credentials.clone().map(|c| Box::new(Login::new(c)));
         let calling = Calling {
-            draft: outgoing.draft("INVITE", 1),
+            draft: outgoing.draft("INVITE", cseq),
             local_tag,
             dialog: None,
             attempt: 0,

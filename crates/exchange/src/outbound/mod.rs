@@ -1,0 +1,18 @@
+//! Calls out: from `CreateSIPParticipant` to an answered call or an error that says why.
+//!
+//! [`creating`] makes the call, [`locating`] finds out where the far end is, [`inviting`] asks one
+//! target after the other, [`outcome`] turns what came of it into an API error. [`health`] remembers
+//! which targets failed, [`allowance`] how many calls a trunk may make, [`registering`] keeps
+//! trunks registered.
+
+mod allowance;
+mod creating;
+mod health;
+mod inviting;
+mod leg;
+mod locating;
+mod outcome;
+mod own;
+mod registering;
+
+pub(crate) use leg::{Caller, Outbound, Waiting};
