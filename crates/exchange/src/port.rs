@@ -1,6 +1,7 @@
 //! Everything that goes into the exchange and everything that comes out of it.
 
 use crate::command::{ApiError, Command, OptionsKey, Reply, RequestId};
+use std::net::SocketAddr;
 use trunkline_call::{
     media::{MediaFact, MediaPlan},
     record::{CallRecord, LadderEntry},
@@ -59,6 +60,15 @@ pub enum Input {
 pub enum Output {
     /// Put a message on the wire.
     Send(Transmit),
+    /// Whom TLS connections to an address must lead to, from now on.
+    Secure {
+        /// The address.
+        remote: SocketAddr,
+        /// The name that the certificate there must have.
+        name: String,
+        /// The name of the certificate that we show.
+        identity: Option<String>,
+    },
     /// Ask the DNS and answer with [`Input::Resolved`].
     Resolve(QueryId, locate::Query),
     /// Tell the media threads.

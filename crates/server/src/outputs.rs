@@ -17,7 +17,7 @@ use trunkline_exchange::{
 };
 use trunkline_media::Media;
 use trunkline_store::{OptionsOwner, Store, Write};
-use trunkline_transport::Transport;
+use trunkline_transport::{Peer, Transport};
 
 /// The API requests that wait for their reply. The map is touched once when a request comes and
 /// once when it is answered, never on a packet's path.
@@ -47,6 +47,7 @@ impl Outputs {
     pub(crate) fn carry_out(&mut self, output: Output) {
         match output {
             Output::Send(transmit) => self.transport.send(transmit),
+            Output::Secure { remote, name, identity } => self.transport.expect(remote, Peer { name, identity }),
             Output::Resolve(id, query) => self.names.ask(id, query),
             Output::Media(plan) => self.media.submit(plan),
             Output::Reply(request, reply) => {
