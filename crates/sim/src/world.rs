@@ -247,7 +247,7 @@ impl World {
                     }
                     self.schedule(Duration::from_millis(2), Due::Input(Box::new(Input::Stored(id, Ok(())))));
                 }
-                Output::Resolve(..) => {}
+                Output::Resolve(..) | Output::Expect { .. } => {}
                 Output::Signal(..) | Output::HangUp(_) | Output::Worker(..) | Output::WorkerHangUp(_) => {}
                 Output::Notify(_) | Output::Trace(..) | Output::Log(_) | Output::Drained => {}
             }

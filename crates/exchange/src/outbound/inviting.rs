@@ -9,7 +9,11 @@ use trunkline_call::{
     session_timer,
 };
 use trunkline_routing::record::Options;
-use trunkline_sip::{Address, ClientId, Credentials, DialogId, Event, HeaderList, Message, Outgoing, Uri, flow::Flow};
+use trunkline_sip::{
+    Address, ClientId, Credentials, DialogId, Event, HeaderList, Message, Outgoing, Uri,
+    flow::{Flow, Protocol},
+    locate::Target,
+};
 use trunkline_types::{CallId, Time, is_reserved_header, limits, normalize_number};
 
 /// How long a target may be silent while another one is left, milliseconds.
@@ -67,6 +71,7 @@ impl Exchange {
             return;
         };
         let flow = self.outbound.own.flow_to(target.protocol, target.address);
+        expect(&target, &leg.plan.options, outputs);
         leg.current = Some(target);
         let (is_last, client, begun) = (leg.targets.is_empty(), leg.client.clone(), leg.begun);
         let after = leg.plan.options.next_target_after_ms.unwrap_or(NEXT_TARGET_AFTER_MS).max(1);
@@ -305,6 +310,15 @@ impl Exchange {
             transport,
             source,
         }
+    }
+}
+
+/// The certificate that a trunk wants to see.
+pub(super) fn expect(target: &Target, options: &Options, outputs: &mut Vec<Output>) {
+    if target.protocol == Protocol::Tls
+        && let Some(certificate) = options.client_certificate.clone().filter(|name| !name.is_empty())
+    {
+        outputs.push(Output::Expect { remote: target.address, host: target.host.clone(), certificate });
     }
 }
 
