@@ -1,6 +1,7 @@
 //! Everything that goes into the exchange and everything that comes out of it.
 
 use crate::command::{ApiError, Command, OptionsKey, Reply, RequestId};
+use std::net::SocketAddr;
 use trunkline_call::{
     media::{MediaFact, MediaPlan},
     record::{CallRecord, LadderEntry},
@@ -61,6 +62,16 @@ pub enum Output {
     Send(Transmit),
     /// Ask the DNS and answer with [`Input::Resolved`].
     Resolve(QueryId, locate::Query),
+    /// TLS connections of ours to this address show the certificate of this name, and lead to whoever
+    /// has a certificate for this host.
+    Expect {
+        /// Where.
+        remote: SocketAddr,
+        /// The host, or the address in text.
+        host: String,
+        /// The name of our certificate (`tls.client_certs`).
+        certificate: String,
+    },
     /// Tell the media threads.
     Media(MediaPlan),
     /// Tell a client something.

@@ -48,6 +48,10 @@ impl Outputs {
         match output {
             Output::Send(transmit) => self.transport.send(transmit),
             Output::Resolve(id, query) => self.names.ask(id, query),
+            Output::Expect { remote, host, certificate } => {
+                let peer = trunkline_transport::Peer { name: host, identity: Some(certificate) };
+                self.transport.expect(remote, peer);
+            }
             Output::Media(plan) => self.media.submit(plan),
             Output::Reply(request, reply) => {
                 let waiter = self.waiting.lock().ok().and_then(|mut waiting| waiting.remove(&request));

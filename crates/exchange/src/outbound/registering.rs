@@ -2,7 +2,7 @@
 //! is kept open.
 
 use super::{
-    inviting::retry_after,
+    inviting::{expect, retry_after},
     leg::Asker,
     locating::{literal, query_of},
 };
@@ -252,6 +252,7 @@ impl Exchange {
         let Some(flow) = self.outbound.own.flow_to(target.protocol, target.address) else {
             return self.not_registered(trunk, "no socket of ours leads there", None, now, outputs);
         };
+        expect(&target, &self.directory.trunk_options(trunk), outputs);
         let outgoing = self.register_request(&stored, call_id, routes, expires, flow, peers);
         let mut actions = Vec::new();
         let client = self.stack.send_outside("REGISTER", outgoing, now, &mut actions);
