@@ -10,6 +10,7 @@ mod control;
 pub mod doctor;
 mod exchange_thread;
 mod listening;
+mod names;
 mod outputs;
 mod run;
 mod server;

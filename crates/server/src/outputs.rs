@@ -1,5 +1,6 @@
 //! What the exchange wants done, handed to the shell that does it.
 
+use crate::names::Names;
 use std::{
     collections::HashMap,
     sync::{
@@ -25,6 +26,7 @@ pub(crate) type Waiting = Arc<Mutex<HashMap<RequestId, oneshot::Sender<Result<Re
 /// Every shell the exchange speaks to.
 pub(crate) struct Outputs {
     pub(crate) transport: Transport,
+    pub(crate) names: Names,
     pub(crate) media: Arc<Media>,
     pub(crate) store: Arc<Store>,
     pub(crate) webhooks: Webhooks,
@@ -45,7 +47,7 @@ impl Outputs {
     pub(crate) fn carry_out(&mut self, output: Output) {
         match output {
             Output::Send(transmit) => self.transport.send(transmit),
-            Output::Resolve(..) => {}
+            Output::Resolve(id, query) => self.names.ask(id, query),
             Output::Media(plan) => self.media.submit(plan),
             Output::Reply(request, reply) => {
                 let waiter = self.waiting.lock().ok().and_then(|mut waiting| waiting.remove(&request));

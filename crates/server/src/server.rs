@@ -4,6 +4,7 @@ use crate::{
     Config, clock,
     control::Control,
     exchange_thread::{self, Inbox},
+    names::Names,
     outputs::{Outputs, Waiting},
 };
 use axum::serve::ListenerExt;
@@ -106,6 +107,7 @@ impl Server {
         let ready = Arc::new(AtomicBool::new(true));
         let outputs = Outputs {
             transport: transport.clone(),
+            names: Names::new(&config, transport.clone(), inbox.clone()),
             media,
             store,
             webhooks: trunkline_api::Webhooks::start(webhook, &keys, Arc::new(clock::now))?,
@@ -193,11 +195,14 @@ async fn bind_sip(config: &Config, inbox: &Inbox) -> Result<Transport, Error> {
         Some(tls) => Some(trunkline_transport::server_tls(&tls.certs)?),
         None => None,
     };
+    let out = trunkline_transport::client_tls(config.tls_out.ca_file.as_deref(), &config.tls_out.client_certs)?;
     let transport = trunkline_transport::Config {
         udp: at(config.sip_port),
         tcp: at(config.sip_port),
         tls: config.tls.as_ref().map(|tls| at(tls.port)).unwrap_or_default(),
         tls_server,
+        tls_client: Some(out.anonymous),
+        tls_identities: out.identities,
         ..Default::default()
     };
     let inbox = inbox.clone();

@@ -1,6 +1,6 @@
 //! What is bound, and why it could not be.
 
-use std::{io, net::SocketAddr, path::PathBuf, sync::Arc};
+use std::{collections::BTreeMap, io, net::SocketAddr, path::PathBuf, sync::Arc};
 use trunkline_sip::flow::Protocol;
 use trunkline_types::limits;
 
@@ -17,6 +17,8 @@ pub struct Config {
     pub tls_server: Option<Arc<rustls::ServerConfig>>,
     /// Whom we trust when we open a TLS connection; without it none is opened.
     pub tls_client: Option<Arc<rustls::ClientConfig>>,
+    /// The same with a certificate of ours to show, by the name it is configured under.
+    pub tls_identities: BTreeMap<String, Arc<rustls::ClientConfig>>,
     /// Messages a second that one source may send, and its burst; 0 for no limit.
     pub source_messages_per_second: u32,
 }
@@ -29,6 +31,7 @@ impl Default for Config {
             tls: Vec::new(),
             tls_server: None,
             tls_client: None,
+            tls_identities: BTreeMap::new(),
             source_messages_per_second: limits::SOURCE_MESSAGES_PER_SECOND,
         }
     }

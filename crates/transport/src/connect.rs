@@ -1,6 +1,7 @@
 //! Connections that we open.
 
 use crate::{
+    Peer,
     counts::count,
     inward::Inward,
     listener::{HANDSHAKE, prepare},
@@ -10,7 +11,7 @@ use crate::{
     task::Life,
 };
 use rustls::{ClientConfig, pki_types::ServerName};
-use std::{io, net::SocketAddr, sync::Arc, time::Duration};
+use std::{collections::BTreeMap, io, net::SocketAddr, sync::Arc, time::Duration};
 use tokio::{
     net::{TcpSocket, TcpStream},
     time::timeout,
@@ -26,13 +27,15 @@ const CONNECT: Duration = Duration::from_secs(5);
 pub(crate) async fn run(
     mut line: Line,
     registered: Registered,
-    tls: Option<Arc<ClientConfig>>,
+    tls: Option<(Arc<ClientConfig>, ServerName<'static>)>,
     pool: Arc<Pool>,
     inward: Arc<Inward>,
     life: Life,
 ) {
     if line.flow.protocol == Protocol::Tls && tls.is_none() {
-        return tracing::warn!("a TLS connection was not opened: no trusted certificates are configured");
+        return tracing::warn!(
+            "a TLS connection was not opened: its name, our certificate or whom to trust is not known"
+        );
     }
     let opened = tokio::select! {
         () = line.kill.notified() => return,
@@ -46,9 +49,7 @@ pub(crate) async fn run(
     prepare(&stream);
     let Ok(local) = stream.local_addr() else { return };
     if line.flow.protocol == Protocol::Tls {
-        let Some(tls) = tls else { return };
-        // Flows name addresses, so the certificate must be for the address.
-        let name = ServerName::IpAddress(line.flow.remote.ip().into());
+        let Some((tls, name)) = tls else { return };
         match timeout(HANDSHAKE, TlsConnector::from(tls).connect(name, stream)).await {
             Ok(Ok(secured)) => {
                 count(&inward.counters.opened);
@@ -64,6 +65,25 @@ pub(crate) async fn run(
         stream::run(stream, line, &inward, &life).await;
     }
     drop(registered);
+}
+
+/// The client and the name that its peer's certificate must have: of whoever is expected there, else
+/// the address itself.
+pub(crate) fn secured(
+    remote: SocketAddr,
+    peer: Option<&Peer>,
+    anonymous: Option<&Arc<ClientConfig>>,
+    identities: &BTreeMap<String, Arc<ClientConfig>>,
+) -> Option<(Arc<ClientConfig>, ServerName<'static>)> {
+    let config = match peer.and_then(|peer| peer.identity.as_ref()) {
+        Some(identity) => identities.get(identity)?,
+        None => anonymous?,
+    };
+    let name = match peer {
+        Some(peer) => ServerName::try_from(peer.name.clone()).ok()?,
+        None => ServerName::IpAddress(remote.ip().into()),
+    };
+    Some((config.clone(), name))
 }
 
 async fn open(flow: Flow) -> io::Result<TcpStream> {

@@ -4,6 +4,9 @@
 //! the limits of its source and parsed on the task that received it; [`Transport::send`] puts a
 //! message on the wire from any thread and never waits.
 //!
+//! [`Resolver`] asks the DNS where a far end is; [`Transport::expect`] says which name the certificate
+//! at an address must have, and which of our own is shown there.
+//!
 //! What is decided here, before anybody else sees a message:
 //!
 //! - a source beyond its rate is dropped (UDP) or read more slowly (streams), unparsed;
@@ -28,10 +31,13 @@ mod inward;
 mod listener;
 mod local;
 mod overload;
+mod peer;
 mod pool;
+mod resolver;
 mod stream;
 mod task;
 mod tls;
+mod tls_client;
 mod transport;
 mod udp;
 mod validity;
@@ -39,6 +45,9 @@ mod validity;
 pub use config::{Addresses, Config, Error};
 pub use counts::Counts;
 pub use inward::{Clock, Incoming, Sink};
+pub use peer::Peer;
+pub use resolver::Resolver;
 pub use tls::server_tls;
+pub use tls_client::{ClientTls, client_tls};
 pub use transport::Transport;
 pub use validity::certificate_validity;

@@ -1,8 +1,10 @@
 //! The stream connections: by number, by peer, and how many each source has.
 
 use crate::{
+    Peer,
     counts::count,
     inward::Inward,
+    peer::Peers,
     stream::{Line, Outgoing},
 };
 use bytes::Bytes;
@@ -30,7 +32,7 @@ pub(crate) enum Sent {
     /// It is queued, or its connection is about to be reported as closed.
     Queued,
     /// It is queued on a connection that must be opened: this line has to be run.
-    Opening(Line, Registered),
+    Opening(Line, Registered, Option<Arc<Peer>>),
     /// It cannot be sent.
     Failed,
 }
@@ -43,6 +45,8 @@ struct Entry {
     kill: Arc<Notify>,
     /// Established at some time: its own flow is known outside.
     established: bool,
+    /// Of a connection of ours, whom it was opened to.
+    peer: Option<Arc<Peer>>,
 }
 
 impl Entry {
@@ -64,6 +68,8 @@ struct Inner {
     entries: HashMap<u64, Entry>,
     /// The newest connection to each peer.
     by_remote: HashMap<(Protocol, SocketAddr), u64>,
+    /// Whom TLS connections must lead to.
+    peers: Peers,
     /// Accepted connections, from the accept to the end.
     per_source: HashMap<IpAddr, usize>,
     slots: usize,
@@ -97,7 +103,7 @@ impl Pool {
     /// Enters an accepted connection.
     pub(crate) fn accepted(self: &Arc<Self>, flow: Flow, inward: &Arc<Inward>) -> (Line, Registered) {
         let mut inner = self.lock();
-        let line = inner.enter(flow, true);
+        let line = inner.enter(flow, true, None);
         drop(inner);
         let registered = Registered { pool: self.clone(), inward: inward.clone(), connection: line.flow.connection };
         (line, registered)
@@ -120,6 +126,12 @@ impl Pool {
             true => Some(flow.connection),
             false => inner.by_remote.get(&(flow.protocol, flow.remote)).copied(),
         };
+        let peer = (flow.protocol == Protocol::Tls).then(|| inner.peers.at(flow.remote)).flatten();
+        // A connection to somebody else at the same address, or one whose other end was never asked
+        // for its name, does not carry what is for this one.
+        let known = known.filter(|connection| {
+            *connection == flow.connection || inner.entries.get(connection).is_some_and(|entry| entry.peer == peer)
+        });
         if let Some(entry) = known.and_then(|connection| inner.entries.get_mut(&connection)) {
             let queued = entry.outgoing.try_send(Outgoing::Message(bytes.clone()));
             if !matches!(queued, Err(TrySendError::Closed(_))) && !entry.answers_for(flow) {
@@ -141,7 +153,7 @@ impl Pool {
         if inner.entries.len() >= CONNECTIONS {
             return Sent::Failed;
         }
-        let line = inner.enter(flow, false);
+        let line = inner.enter(flow, false, peer.clone());
         if let Some(entry) = inner.entries.get_mut(&line.flow.connection) {
             entry.aliases.push(flow);
             // The queue is empty.
@@ -149,7 +161,22 @@ impl Pool {
         }
         drop(inner);
         let registered = Registered { pool: self.clone(), inward: inward.clone(), connection: line.flow.connection };
-        Sent::Opening(line, registered)
+        Sent::Opening(line, registered, peer)
+    }
+
+    /// Says who is expected at an address from now on.
+    pub(crate) fn expect(&self, remote: SocketAddr, peer: Peer) {
+        self.lock().peers.expect(remote, peer);
+    }
+
+    /// Queues a keep-alive on the flow's connection, or on another one to the same peer.
+    pub(crate) fn ping(&self, flow: Flow) {
+        let inner = self.lock();
+        let other = || inner.by_remote.get(&(flow.protocol, flow.remote)).and_then(|c| inner.entries.get(c));
+        if let Some(entry) = inner.entries.get(&flow.connection).or_else(other) {
+            // A full queue is traffic enough.
+            let _ = entry.outgoing.try_send(Outgoing::Ping);
+        }
     }
 
     /// Ends every connection without another word.
@@ -176,13 +203,14 @@ impl Pool {
 
 impl Inner {
     /// Numbers the connection and enters it.
-    fn enter(&mut self, flow: Flow, established: bool) -> Line {
+    fn enter(&mut self, flow: Flow, established: bool, peer: Option<Arc<Peer>>) -> Line {
         self.last = self.last.saturating_add(1);
         let flow = Flow { connection: self.last, ..flow };
         let (outgoing, queue) = mpsc::channel(QUEUE);
         let kill = Arc::new(Notify::new());
         self.by_remote.insert((flow.protocol, flow.remote), flow.connection);
-        let entry = Entry { flow, aliases: Vec::new(), outgoing: outgoing.clone(), kill: kill.clone(), established };
+        let aliases = Vec::new();
+        let entry = Entry { flow, aliases, outgoing: outgoing.clone(), kill: kill.clone(), established, peer };
         self.entries.insert(flow.connection, entry);
         Line { flow, accepted: established, outgoing, queue, kill }
     }

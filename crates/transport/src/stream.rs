@@ -19,12 +19,17 @@ const CHUNK: usize = 4 * 1024;
 /// How long a connection that was closed for its framing may take to read why.
 const LAST_WORDS: Duration = Duration::from_millis(500);
 
+/// A ping; the peer answers with half of it.
+pub(crate) const KEEP_ALIVE: &[u8] = b"\r\n\r\n";
+
 /// Something to write.
 pub(crate) enum Outgoing {
     /// A message.
     Message(Bytes),
     /// The answer to a ping (RFC 5626 §3.5.1).
     Pong,
+    /// A ping of ours (RFC 5626 §4.4.1).
+    Ping,
     /// Nothing any more: close after what is queued.
     End,
 }
@@ -99,6 +104,7 @@ async fn write_all<S: AsyncWrite>(
                 count(if written.is_ok() { &inward.counters.sent } else { &inward.counters.send_failed });
                 written
             }
+            Some(Outgoing::Ping) => write_one(&mut write, KEEP_ALIVE).await,
             Some(Outgoing::Pong) => write_one(&mut write, b"\r\n").await,
             Some(Outgoing::End) | None => break,
         };

@@ -13,7 +13,7 @@ use rustls::{
 use std::{path::Path, sync::Arc};
 
 /// The names of SIP in ALPN: IANA's, and the one that is also seen.
-const ALPN: [&[u8]; 2] = [b"sip/2", b"sip"];
+pub(crate) const ALPN: [&[u8]; 2] = [b"sip/2", b"sip"];
 
 /// A TLS server with these certificate chains and keys (PEM files, certificate first): TLS 1.2 and
 /// 1.3. A client gets the certificate of the name it asks for, else the first.
@@ -31,7 +31,7 @@ pub fn server_tls<P: AsRef<Path>>(certs: &[(P, P)]) -> Result<Arc<ServerConfig>,
     Ok(Arc::new(config))
 }
 
-fn load(cert: &Path, key: &Path) -> Result<Arc<CertifiedKey>, Error> {
+pub(crate) fn load(cert: &Path, key: &Path) -> Result<Arc<CertifiedKey>, Error> {
     let bad = |path: &Path, why: String| Error::Certificate { path: path.to_owned(), why };
     let chain = CertificateDer::pem_file_iter(cert)
         .and_then(|certificates| certificates.collect::<Result<Vec<_>, _>>())

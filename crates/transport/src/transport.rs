@@ -1,16 +1,18 @@
 //! The handle.
 
 use crate::{
-    Addresses, Clock, Config, Counts, Error, Sink, connect,
+    Addresses, Clock, Config, Counts, Error, Peer, Sink, connect,
     counts::count,
     inward::Inward,
     listener::{self, Listener},
     pool::{Pool, Sent},
+    stream::KEEP_ALIVE,
     task::{self, Life},
     udp::UdpPort,
 };
 use rustls::ClientConfig;
 use std::{
+    collections::BTreeMap,
     net::SocketAddr,
     sync::{Arc, Mutex, PoisonError},
     time::Duration,
@@ -36,6 +38,7 @@ struct Shared {
     pool: Arc<Pool>,
     inward: Arc<Inward>,
     tls_client: Option<Arc<ClientConfig>>,
+    tls_identities: BTreeMap<String, Arc<ClientConfig>>,
     runtime: Handle,
     closing: watch::Sender<bool>,
     /// Given to new tasks; gone once the transport is closed.
@@ -102,6 +105,7 @@ impl Transport {
             pool,
             inward,
             tls_client: config.tls_client,
+            tls_identities: config.tls_identities,
             runtime: Handle::current(),
             closing,
             life: Mutex::new(Some(life)),
@@ -116,10 +120,14 @@ impl Transport {
 
     /// Puts a message on the wire and returns at once. A datagram leaves from the calling thread,
     /// from the socket its flow names. A stream message is queued on its connection, on another one
-    /// to the same peer, or on a new one; when that fails the flow is reported as closed.
+    /// to the same peer, or on a new one; when that fails the flow is reported as closed. Two empty
+    /// lines and nothing else are a keep-alive (RFC 5626 §4.4.1): they open no connection.
     pub fn send(&self, transmit: Transmit) {
         let shared = &self.0;
         let Transmit { flow, bytes } = transmit;
+        if flow.protocol.is_reliable() && *bytes == *KEEP_ALIVE {
+            return shared.pool.ping(flow);
+        }
         if flow.protocol == Protocol::Udp {
             let port = shared.udp.iter().max_by_key(|port| port.matches(flow.local, flow.remote));
             return match port.filter(|port| port.matches(flow.local, flow.remote) > 0) {
@@ -131,8 +139,10 @@ impl Transport {
         let Some(life) = life else { return count(&shared.inward.counters.send_failed) };
         match shared.pool.send(flow, bytes, &shared.inward) {
             Sent::Queued => {}
-            Sent::Opening(line, registered) => {
-                let (pool, inward, tls) = (shared.pool.clone(), shared.inward.clone(), shared.tls_client.clone());
+            Sent::Opening(line, registered, peer) => {
+                let (pool, inward) = (shared.pool.clone(), shared.inward.clone());
+                let (anonymous, identities) = (shared.tls_client.as_ref(), &shared.tls_identities);
+                let tls = connect::secured(line.flow.remote, peer.as_deref(), anonymous, identities);
                 shared.runtime.spawn(connect::run(line, registered, tls, pool, inward, life));
             }
             Sent::Failed => {
@@ -142,6 +152,13 @@ impl Transport {
                 shared.runtime.spawn(async move { inward.closed(flow) });
             }
         }
+    }
+
+    /// Says whom TLS connections to an address must lead to, from now on; without a word it is the
+    /// address itself that the certificate must name. A connection to somebody else stays open, and
+    /// is not used for this one.
+    pub fn expect(&self, remote: SocketAddr, peer: Peer) {
+        self.0.pool.expect(remote, peer);
     }
 
     /// The counters.

@@ -87,6 +87,7 @@ impl Exchange {
         let headers_on_200_to_bye = options.headers_on_200_to_bye.unwrap_or(defaults.headers_on_200_to_bye);
         let drain = millis(options.drain_ms.unwrap_or(defaults.drain_ms));
         let identity = match request.identity.is_empty() {
+            true if request.hide_phone_number => format!("sip_{}", self.directory.pseudonym(&plan.called)),
             true => format!("sip_{}", plan.called),
             false => request.identity,
         };

@@ -8,7 +8,7 @@ use raw::RawConfig;
 use std::{
     collections::BTreeMap,
     fmt,
-    net::{IpAddr, Ipv4Addr},
+    net::{IpAddr, Ipv4Addr, SocketAddr},
     ops::RangeInclusive,
     path::PathBuf,
     time::Duration,
@@ -60,6 +60,15 @@ pub struct Tls {
     pub certs: Vec<(PathBuf, PathBuf)>,
 }
 
+/// TLS for calls out.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct TlsOut {
+    /// Roots besides the system's, PEM.
+    pub ca_file: Option<PathBuf>,
+    /// Certificates of ours: name, certificate and key files, PEM.
+    pub client_certs: Vec<(String, PathBuf, PathBuf)>,
+}
+
 /// Defaults of rooms.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct RoomDefaults {
@@ -99,6 +108,10 @@ pub struct Config {
     pub listen_ip: IpAddr,
     /// SIP over TLS.
     pub tls: Option<Tls>,
+    /// Whom TLS trusts in calls out, and who we are there.
+    pub tls_out: TlsOut,
+    /// DNS servers; empty for the system's.
+    pub dns_servers: Vec<SocketAddr>,
     /// RTP ports; `0..=0` for any free ones.
     pub rtp_ports: RangeInclusive<u16>,
     /// WebRTC over UDP: the port of the first media thread, those of the others above it; 0 for any.
@@ -205,6 +218,8 @@ fn resolve(
         data_dir: raw.data_dir,
         sip_port: raw.sip_port,
         listen_ip: ip("listen_ip", Some(&raw.listen_ip))?.unwrap_or(IpAddr::V4(Ipv4Addr::UNSPECIFIED)),
+        tls_out: tls_out(raw.tls.as_ref())?,
+        dns_servers: dns_servers(&raw.dns.servers)?,
         tls: raw
             .tls
             .filter(|t| !t.certs.is_empty())
@@ -255,6 +270,31 @@ fn ip(key: &'static str, text: Option<&str>) -> Result<Option<IpAddr>, ConfigErr
     }
 }
 
+fn tls_out(raw: Option<&raw::RawTls>) -> Result<TlsOut, ConfigError> {
+    let Some(raw) = raw else { return Ok(TlsOut::default()) };
+    let mut client_certs: Vec<(String, PathBuf, PathBuf)> = Vec::new();
+    for cert in &raw.client_certs {
+        if cert.name.is_empty() || client_certs.iter().any(|(name, ..)| *name == cert.name) {
+            let why = format!("the name {:?} is empty or stands twice; trunks choose a certificate by it", cert.name);
+            return Err(ConfigError::Value { key: "tls.client_certs", why });
+        }
+        client_certs.push((cert.name.clone(), cert.cert_file.clone(), cert.key_file.clone()));
+    }
+    Ok(TlsOut { ca_file: raw.ca_file.clone(), client_certs })
+}
+
+/// Addresses with or without a port.
+fn dns_servers(texts: &[String]) -> Result<Vec<SocketAddr>, ConfigError> {
+    let read = |text: &String| {
+        let bare = || text.parse::<IpAddr>().ok().map(|ip| SocketAddr::new(ip, 53));
+        text.parse().ok().or_else(bare).ok_or_else(|| {
+            let why = format!("{text:?} is not an address such as 192.0.2.53 or 127.0.0.1:5300");
+            ConfigError::Value { key: "dns.servers", why }
+        })
+    };
+    texts.iter().map(read).collect()
+}
+
 fn bind_addresses(texts: &[String]) -> Result<Vec<IpAddr>, ConfigError> {
     let key = "bind_addresses";
     let all: Result<Vec<_>, _> = texts.iter().map(|t| ip(key, Some(t))).collect();
@@ -302,6 +342,21 @@ mod tests {
         assert!(text_of("listen_ip: localhost").contains("not an IP address"));
         assert!(text_of("rtc: { tcp_port: null, force_tcp: true }").contains("rtc.tcp_port"));
         assert!(text_of("no_answer_status: 200").contains("400 to 699"));
+        assert!(text_of("dns: { servers: [resolver.example] }").contains("127.0.0.1:5300"));
+        let twice = "{ name: a, cert_file: a, key_file: a }";
+        assert!(text_of(&format!("tls: {{ client_certs: [{twice}, {twice}] }}")).contains("stands twice"));
+    }
+
+    #[test]
+    fn dns_servers_and_certificates_of_ours_are_read() {
+        let body = "dns: { servers: ['127.0.0.1:5300', '2001:db8::53'] }\n\
+                    tls: { ca_file: ca.pem, client_certs: [{ name: carrier, cert_file: c.pem, key_file: c.key }] }";
+        let (config, _) = load(&Source::Body(body.into()), &|_| None).unwrap();
+        let servers = ["127.0.0.1:5300", "[2001:db8::53]:53"].map(|s| s.parse().unwrap());
+        assert_eq!(config.dns_servers, servers);
+        assert!(config.tls.is_none(), "without a certificate there is no listener");
+        assert_eq!(config.tls_out.ca_file, Some("ca.pem".into()));
+        assert_eq!(config.tls_out.client_certs, [("carrier".into(), "c.pem".into(), "c.key".into())]);
     }
 
     #[test]

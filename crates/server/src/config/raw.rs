@@ -17,6 +17,7 @@ pub(crate) struct RawConfig {
     pub(crate) sip_port: u16,
     pub(crate) listen_ip: String,
     pub(crate) tls: Option<RawTls>,
+    pub(crate) dns: RawDns,
     #[serde(deserialize_with = "text")]
     pub(crate) rtp_port: String,
     pub(crate) rtc: RawRtc,
@@ -53,10 +54,27 @@ pub(crate) struct RawTls {
     pub(crate) port: u16,
     #[serde(default)]
     pub(crate) certs: Vec<RawCert>,
+    #[serde(default)]
+    pub(crate) ca_file: Option<PathBuf>,
+    #[serde(default)]
+    pub(crate) client_certs: Vec<RawClientCert>,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+pub(crate) struct RawDns {
+    pub(crate) servers: Vec<String>,
 }
 
 fn tls_port() -> u16 {
     5061
+}
+
+#[derive(Debug, Deserialize)]
+pub(crate) struct RawClientCert {
+    pub(crate) name: String,
+    pub(crate) cert_file: PathBuf,
+    pub(crate) key_file: PathBuf,
 }
 
 #[derive(Debug, Deserialize)]
@@ -131,6 +149,7 @@ impl Default for RawConfig {
             sip_port: 5060,
             listen_ip: "0.0.0.0".into(),
             tls: None,
+            dns: RawDns::default(),
             rtp_port: "10000-20000".into(),
             rtc: RawRtc::default(),
             nat_1_to_1_ip: None,
@@ -164,6 +183,7 @@ const KEYS: &[&str] = &[
     "sip_port",
     "listen_ip",
     "tls",
+    "dns",
     "rtp_port",
     "rtc",
     "nat_1_to_1_ip",
@@ -187,7 +207,8 @@ const KEYS: &[&str] = &[
     "logging",
 ];
 const SECTIONS: &[(&str, &[&str])] = &[
-    ("tls", &["port", "certs"]),
+    ("tls", &["port", "certs", "ca_file", "client_certs"]),
+    ("dns", &["servers"]),
     ("room", &["auto_create", "empty_timeout", "departure_timeout", "audio_codec"]),
     ("rtc", &["udp_port", "tcp_port", "force_tcp", "node_ip", "complexity"]),
     ("outbound", &["inline_trunks"]),

@@ -2,5 +2,7 @@
 
 mod datagrams;
 mod fixture;
+mod located;
+mod named;
 mod secured;
 mod streams;

@@ -16,11 +16,11 @@ use tokio_rustls::{TlsConnector, client::TlsStream};
 use trunkline_sip::flow::{Flow, Protocol, Transmit};
 use trunkline_transport::{Config, Error, server_tls};
 
-fn file(name: &str) -> PathBuf {
+pub fn file(name: &str) -> PathBuf {
     PathBuf::from(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/transport/certs")).join(name)
 }
 
-fn certs() -> Vec<(PathBuf, PathBuf)> {
+pub fn certs() -> Vec<(PathBuf, PathBuf)> {
     ["one", "two"].iter().map(|name| (file(&format!("{name}.pem")), file(&format!("{name}.key")))).collect()
 }
 
@@ -36,7 +36,7 @@ fn client(trusted: &str, alpn: &[&str]) -> Arc<ClientConfig> {
     Arc::new(config)
 }
 
-async fn server() -> Bound {
+pub async fn server() -> Bound {
     let tls_server = Some(server_tls(&certs()).expect("certificates"));
     bind(Config { tls: vec![loopback()], tls_server, ..Config::default() }).await
 }
