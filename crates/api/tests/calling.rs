@@ -44,7 +44,7 @@ fn calling() -> Fake {
 
 fn transferred(outcome: TransferOutcome, status: Option<(u16, &str)>) -> Reply {
     let sip_status = status.map(|(code, text)| SipStatus { code, text: text.into() });
-    Reply::Transfer(Box::new(TransferReply { transfer: "STR_x".into(), outcome, sip_status, text: String::new() }))
+    Reply::Transfer(Box::new(TransferReply { transfer: "STR_x".into(), outcome, sip_status }))
 }
 
 fn dialled(fake: &Fake) -> DialRequest {

@@ -213,8 +213,6 @@ pub struct TransferReply {
     pub outcome: TransferOutcome,
     /// What the far end said last, if it said anything.
     pub sip_status: Option<SipStatus>,
-    /// Why, in one sentence.
-    pub text: String,
 }
 
 /// A SIP status with its text, as LiveKit's `SIPStatus`.

@@ -60,9 +60,10 @@ fn reply(world: &World, number: u64) -> TransferReply {
 }
 
 fn failed(world: &World, number: u64) -> (TransferOutcome, Option<u16>) {
-    let reply = reply(world, number);
-    assert!(!reply.text.is_empty());
-    (reply.outcome, reply.sip_status.map(|status| status.code))
+    let error = error(world, number);
+    assert!(!error.message.is_empty());
+    let (_, outcome) = *error.transfer.expect("the error of a transfer");
+    (outcome, error.sip_status.map(|status| status.code))
 }
 
 fn error(world: &World, number: u64) -> ApiError {
