@@ -15,7 +15,8 @@ use trunkline_call::{
 use trunkline_sdp::{AudioCodec, Security};
 use trunkline_types::{CallId, DisconnectReason, EndReason, LegId, ParticipantSid, RoomSid, RuleId, Time, TrunkId};
 
-const SDP: &str = "v=0\r\no=- 1 1 IN IP4 192.0.2.10\r\ns=-\r\nc=IN IP4 192.0.2.10\r\nt=0 0\r\nm=audio 4000 RTP/AVP 0\r\n";
+const SDP: &str =
+    "v=0\r\no=- 1 1 IN IP4 192.0.2.10\r\ns=-\r\nc=IN IP4 192.0.2.10\r\nt=0 0\r\nm=audio 4000 RTP/AVP 0\r\n";
 
 fn at(seconds: u64) -> Time {
     Time::new(seconds * 1_000_000_000, 0)
@@ -212,7 +213,10 @@ fn in_every_state_it_rings_no_longer_than_it_may() {
         told.give(Event::TimedOut, at(59));
         assert_eq!(told.reason(), None, "{state}");
         told.give(Event::TimedOut, at(60));
-        assert_eq!((told.reason(), told.leaves_with()), (Some(EndReason::NoAnswer), Some(DisconnectReason::UserUnavailable)));
+        assert_eq!(
+            (told.reason(), told.leaves_with()),
+            (Some(EndReason::NoAnswer), Some(DisconnectReason::UserUnavailable))
+        );
         told.finish(state);
     }
 }

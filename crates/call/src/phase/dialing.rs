@@ -99,6 +99,12 @@ impl Dialing {
                 facts.last_headers = headers;
                 return self.give_up(EndReason::EndCall, "given up from the room", false, facts, now, effects);
             }
+            Event::UpdateReceived { request, sdp, .. } => {
+                // Our own offer is open until the answer (RFC 3311 §5.2).
+                let (status, reason) = if sdp.is_some() { (491, "Request Pending") } else { (200, "OK") };
+                let (reason, headers) = (reason.to_owned(), Vec::new());
+                effects.push(Effect::Sip(SipCommand::Respond { request, status, reason, headers, sdp: None }));
+            }
             Event::ByeReceived { .. } => {
                 effects.push(Effect::Sip(SipCommand::AnswerBye { headers: Vec::new() }));
                 let text = "the far end hung up before it answered";

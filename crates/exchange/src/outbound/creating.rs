@@ -210,6 +210,7 @@ impl Exchange {
     /// The call is over and forgotten.
     pub(crate) fn dial_finished(&mut self, id: &CallId, trunk: &trunkline_types::TrunkId, outputs: &mut Vec<Output>) {
         self.outbound.allowance.give_back(trunk);
+        self.no_early_dialogs(id);
         if let Some(waiting) = self.outbound.remove(id).and_then(|leg| leg.waiting) {
             let error = ApiError::new(Code::Internal, "the call ended before it was decided");
             self.tell_caller(&waiting.who, Err(error), outputs);

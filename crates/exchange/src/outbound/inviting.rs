@@ -1,6 +1,6 @@
 //! The INVITE of a call out: one target after the other, and what each of them answers.
 
-use super::{outcome::text_of, securing::secure};
+use super::{outcome::text_of, securing::expect};
 use crate::{Exchange, Output};
 use std::time::Duration;
 use trunkline_call::{
@@ -9,7 +9,7 @@ use trunkline_call::{
     session_timer,
 };
 use trunkline_routing::record::Options;
-use trunkline_sip::{Address, ClientId, Credentials, Event, HeaderList, Message, Outgoing, Uri, flow::Flow};
+use trunkline_sip::{Address, ClientId, Credentials, DialogId, Event, HeaderList, Message, Outgoing, Uri, flow::Flow};
 use trunkline_types::{CallId, Time, is_reserved_header, limits, normalize_number};
 
 /// How long a target may be silent while another one is left, milliseconds.
@@ -67,7 +67,7 @@ impl Exchange {
             return;
         };
         let flow = self.outbound.own.flow_to(target.protocol, target.address);
-        secure(&target, leg.plan.own_peer.then_some(&leg.plan.options), outputs);
+        expect(&target, leg.plan.own_peer.then_some(&leg.plan.options), outputs);
         leg.current = Some(target);
         let (is_last, client, begun) = (leg.targets.is_empty(), leg.client.clone(), leg.begun);
         let after = leg.plan.options.next_target_after_ms.unwrap_or(NEXT_TARGET_AFTER_MS).max(1);
@@ -146,10 +146,11 @@ impl Exchange {
     /// Takes what is about calls out; gives back what is not.
     pub(crate) fn outbound_event(&mut self, event: Event, now: Time, outputs: &mut Vec<Output>) -> Option<Event> {
         match event {
-            Event::Progress { client, message, .. } if self.outbound.by_client.contains_key(&client) => {
+            Event::Progress { client, dialog, message } if self.outbound.by_client.contains_key(&client) => {
                 if let Some(id) = self.outbound.by_client.get(&client).cloned() {
                     self.outbound.next_at(&id, None);
                     self.target_answered(&id);
+                    self.early_dialog(&id, dialog);
                     let answer = self.far_answer(&id, &message, None);
                     self.events.push_back((id, CallEvent::Dial(DialEvent::Progress(Box::new(answer)))));
                 }
@@ -158,6 +159,7 @@ impl Exchange {
             Event::Answered { client, dialog, message, flow } if self.outbound.by_client.contains_key(&client) => {
                 if let Some(id) = self.invite_over(&client) {
                     self.target_answered(&id);
+                    self.no_early_dialogs(&id);
                     let answer = self.far_answer(&id, &message, Some(&flow));
                     self.calls.by_dialog.insert(dialog.clone(), id.clone());
                     if let Some(entry) = self.calls.get_mut(&id) {
@@ -180,6 +182,25 @@ impl Exchange {
                 None
             }
             other => self.trunk_event(other, now, outputs),
+        }
+    }
+
+    /// The early dialogs are over.
+    pub(super) fn no_early_dialogs(&mut self, id: &CallId) {
+        let early = self.outbound.legs.get_mut(id).map(|leg| std::mem::take(&mut leg.early)).unwrap_or_default();
+        for dialog in early {
+            self.calls.by_dialog.remove(&dialog);
+        }
+    }
+
+    /// Requests of the far end in an early dialog are the call's.
+    fn early_dialog(&mut self, id: &CallId, dialog: Option<DialogId>) {
+        if let (Some(dialog), Some(leg)) = (dialog, self.outbound.legs.get_mut(id))
+            && !leg.early.contains(&dialog)
+            && leg.early.len() < limits::FORKS
+        {
+            leg.early.push(dialog.clone());
+            self.calls.by_dialog.insert(dialog, id.clone());
         }
     }
 

@@ -101,6 +101,20 @@ fn early_media_is_heard_and_gives_way_to_the_answer() {
 }
 
 #[test]
+fn an_update_before_the_answer_is_answered() {
+    let mut world = World::new();
+    world.dial(request());
+    let invite = world.last("INVITE");
+    world.answer(&invite, "180 Ringing", "", "");
+    for (number, offer, status) in [(8, SDP, "491"), (9, "", "200")] {
+        world.far_offer(&invite, "UPDATE", number, offer);
+        assert!(world.sent.last().unwrap().text.starts_with(&format!("SIP/2.0 {status} ")), "{status}");
+    }
+    world.answer(&invite, "200 OK", "", SDP);
+    assert_eq!(world.attribute("sip.callStatus").as_deref(), Some("active"));
+}
+
+#[test]
 fn an_answer_that_repeats_the_early_one_unlocks_nothing() {
     let mut world = World::new();
     world.dial(request());
