@@ -60,17 +60,18 @@ pub enum Input {
 pub enum Output {
     /// Put a message on the wire.
     Send(Transmit),
-    /// Whom TLS connections to an address must lead to, from now on.
-    Secure {
-        /// The address.
-        remote: SocketAddr,
-        /// The name that the certificate there must have.
-        name: String,
-        /// The name of the certificate that we show.
-        identity: Option<String>,
-    },
     /// Ask the DNS and answer with [`Input::Resolved`].
     Resolve(QueryId, locate::Query),
+    /// TLS connections of ours to this address, from now on, lead to whoever has a certificate for
+    /// this host, and show the certificate of this name.
+    Expect {
+        /// Where.
+        remote: SocketAddr,
+        /// The host, or the address in text.
+        host: String,
+        /// The name of our certificate (`tls.client_certs`), if we show one.
+        certificate: Option<String>,
+    },
     /// Tell the media threads.
     Media(MediaPlan),
     /// Tell a client something.

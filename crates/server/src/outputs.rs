@@ -47,8 +47,11 @@ impl Outputs {
     pub(crate) fn carry_out(&mut self, output: Output) {
         match output {
             Output::Send(transmit) => self.transport.send(transmit),
-            Output::Secure { remote, name, identity } => self.transport.expect(remote, Peer { name, identity }),
             Output::Resolve(id, query) => self.names.ask(id, query),
+            Output::Expect { remote, host, certificate } => {
+                let peer = Peer { name: host, identity: certificate };
+                self.transport.expect(remote, peer);
+            }
             Output::Media(plan) => self.media.submit(plan),
             Output::Reply(request, reply) => {
                 let waiter = self.waiting.lock().ok().and_then(|mut waiting| waiting.remove(&request));

@@ -311,11 +311,8 @@ impl World {
                     let said = self.names.get(&what.host).cloned().ok_or_else(|| "there is no such name".to_owned());
                     self.schedule(Duration::from_millis(2), Due::Input(Box::new(Input::Resolved(query, said))));
                 }
-                Output::Secure { .. }
-                | Output::Signal(..)
-                | Output::HangUp(_)
-                | Output::Worker(..)
-                | Output::WorkerHangUp(_) => {}
+                Output::Expect { .. } => {}
+                Output::Signal(..) | Output::HangUp(_) | Output::Worker(..) | Output::WorkerHangUp(_) => {}
                 Output::Notify(_) | Output::Trace(..) | Output::Log(_) | Output::Drained => {}
             }
         }

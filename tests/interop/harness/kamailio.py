@@ -18,10 +18,11 @@ def free_port() -> int:
 
 
 class Kamailio:
-    """A proxy in front of one server; `values` are filled into its configuration, `@LIKE_THIS@`."""
+    """A proxy in front of one server. What `fill` names stands in the configuration as `@NAME@`."""
 
-    def __init__(self, folder: Path, server: tuple[str, int], config: str = "record_route.cfg", **values: str):
-        self.folder, self.config, self.values = folder, CONFIGS / config, values
+    def __init__(self, folder: Path, server: tuple[str, int], config: str = "record_route.cfg", **fill: str):
+        self.folder = folder
+        self.config, self.fill = CONFIGS / config, fill
         self.address = ("127.0.0.1", free_port())
         self.server = server
         self.process = None
@@ -32,8 +33,9 @@ class Kamailio:
         assert path, "kamailio is missing; as root: apt-get install -y kamailio"
         config = self.folder / "kamailio.cfg"
         text = self.config.read_text()
-        for name, value in {"LISTEN": "%s:%d" % self.address, "SERVER": "%s:%d" % self.server, **self.values}.items():
-            text = text.replace(f"@{name}@", value)
+        for name, value in self.fill.items():
+            text = text.replace(f"@{name.upper()}@", value)
+        text = text.replace("@LISTEN@", "%s:%d" % self.address).replace("@SERVER@", "%s:%d" % self.server)
         config.write_text(text)
         log = self.folder / "kamailio.log"
         with open(log, "wb") as out:

@@ -1,9 +1,9 @@
 //! Moving a caller on: LiveKit's `TransferSIPParticipantRequest` and its response.
 
 use super::media::{duration_from, sorted};
-use crate::twirp::{ErrorCode, TwirpError};
-use livekit_protocol::{self as proto, SipTransferReason as Reason, SipTransferStatus as Status};
-use trunkline_exchange::command::{ApiError, TransferOutcome, TransferReply, TransferRequest};
+use crate::twirp::TwirpError;
+use livekit_protocol::{self as proto, SipTransferReason as Reason};
+use trunkline_exchange::command::{TransferOutcome, TransferReply, TransferRequest};
 use trunkline_types::limits;
 
 /// Reads the request. The target stays byte for byte what it is, without its angle brackets.
@@ -46,44 +46,33 @@ fn target(given: &str) -> Result<String, TwirpError> {
     Ok(uri.to_owned())
 }
 
-/// Writes how it went: the response, or the error with `sip_transfer_reason` and
-/// `sip_transfer_id` in its meta, as LiveKit's SDKs read it. A call that ended before it was decided
-/// is no error, for most far ends hang up once they have gone where they were sent.
-pub(crate) fn transfer_reply(reply: TransferReply) -> Result<proto::TransferSipParticipantResponse, TwirpError> {
-    let (status, reason) = match reply.outcome {
-        TransferOutcome::Completed => (Status::StsTransferSuccessful, Reason::StrCompleted),
-        TransferOutcome::CallEnded => (Status::StsTransferFailed, Reason::StrCallEnded),
-        TransferOutcome::Rejected => return Err(failed(reply, Reason::StrRejected)),
-        TransferOutcome::RingingTimeout => return Err(failed(reply, Reason::StrRingingTimeout)),
-        TransferOutcome::SubscriptionTerminated => return Err(failed(reply, Reason::StrSubscriptionTerminated)),
-        TransferOutcome::Canceled => return Err(failed(reply, Reason::StrCanceled)),
+/// Writes how it went. A call that ended before it was decided is a response, as is success: what
+/// failed otherwise has come as an error.
+pub(crate) fn transfer_reply(reply: TransferReply) -> proto::TransferSipParticipantResponse {
+    let status = match reply.outcome {
+        TransferOutcome::Completed => proto::SipTransferStatus::StsTransferSuccessful,
+        _ => proto::SipTransferStatus::StsTransferFailed,
     };
-    Ok(proto::TransferSipParticipantResponse {
+    proto::TransferSipParticipantResponse {
         transfer_id: reply.transfer,
         status: status.into(),
-        reason: reason.into(),
+        reason: transfer_reason(reply.outcome).into(),
         sip_status: reply
             .sip_status
             .map(|status| proto::SipStatus { code: i32::from(status.code), status: status.text }),
-    })
+    }
 }
 
-/// The far end's own refusal if there is one; what it said on the way does not count.
-fn failed(reply: TransferReply, reason: Reason) -> TwirpError {
-    let error = match reply.sip_status.filter(|status| status.code >= 300) {
-        Some(status) => TwirpError::from(ApiError::from(status)),
-        None => {
-            let (code, text) = match reason {
-                Reason::StrRejected => (ErrorCode::FailedPrecondition, "the far end refused the transfer"),
-                Reason::StrRingingTimeout => (ErrorCode::Canceled, "the transfer was not decided in time"),
-                Reason::StrSubscriptionTerminated => (ErrorCode::Canceled, "the far end stopped reporting"),
-                _ => (ErrorCode::Canceled, "the transfer was cancelled"),
-            };
-            let text = if reply.text.is_empty() { text.to_owned() } else { reply.text };
-            TwirpError::new(code, text)
-        }
-    };
-    error.with_meta("sip_transfer_reason", reason.as_str_name()).with_meta("sip_transfer_id", &reply.transfer)
+/// LiveKit's `SIPTransferReason`.
+pub(crate) const fn transfer_reason(outcome: TransferOutcome) -> Reason {
+    match outcome {
+        TransferOutcome::Completed => Reason::StrCompleted,
+        TransferOutcome::CallEnded => Reason::StrCallEnded,
+        TransferOutcome::Rejected => Reason::StrRejected,
+        TransferOutcome::RingingTimeout => Reason::StrRingingTimeout,
+        TransferOutcome::SubscriptionTerminated => Reason::StrSubscriptionTerminated,
+        TransferOutcome::Canceled => Reason::StrCanceled,
+    }
 }
 
 #[cfg(test)]

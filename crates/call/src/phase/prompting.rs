@@ -248,7 +248,7 @@ impl Prompting {
 
     /// Ends the call: with a refusal before the 200, with BYE after it.
     fn over(
-        self: Box<Self>,
+        &self,
         reason: EndReason,
         status: u16,
         text: String,
@@ -301,7 +301,7 @@ impl Prompting {
     }
 
     /// The room has him: from here on it is a call like any other.
-    fn enter(self: Box<Self>, room: RoomSid, facts: &mut Facts, now: Time, effects: &mut Vec<Effect>) -> Phase {
+    fn enter(self, room: RoomSid, facts: &mut Facts, now: Time, effects: &mut Vec<Effect>) -> Phase {
         if let Some(prompt) = facts.setup.pin.take() {
             effects.push(Effect::Media(MediaPlan::Move { leg: facts.leg(), from: prompt.lobby, to: room }));
         }

@@ -1,6 +1,6 @@
 //! The INVITE of a call out: one target after the other, and what each of them answers.
 
-use super::{outcome::text_of, securing::secure};
+use super::{outcome::text_of, securing::expect};
 use crate::{Exchange, Output};
 use std::time::Duration;
 use trunkline_call::{
@@ -67,7 +67,7 @@ impl Exchange {
             return;
         };
         let flow = self.outbound.own.flow_to(target.protocol, target.address);
-        secure(&target, leg.plan.own_peer.then_some(&leg.plan.options), outputs);
+        expect(&target, leg.plan.own_peer.then_some(&leg.plan.options), outputs);
         leg.current = Some(target);
         let (is_last, client, begun) = (leg.targets.is_empty(), leg.client.clone(), leg.begun);
         let after = leg.plan.options.next_target_after_ms.unwrap_or(NEXT_TARGET_AFTER_MS).max(1);

@@ -5,7 +5,7 @@ use super::{
     inviting::retry_after,
     leg::Asker,
     locating::{literal, query_of},
-    securing::secure,
+    securing::expect,
 };
 use crate::{Exchange, Output, port::Level};
 use bytes::Bytes;
@@ -224,7 +224,7 @@ impl Exchange {
             targets.into_iter().filter(|t| !self.outbound.own.is_own(t.protocol, t.address)).take(32).collect();
         let options = self.directory.trunk_options(trunk);
         for target in &targets {
-            secure(target, Some(&options), outputs);
+            expect(target, Some(&options), outputs);
         }
         let Some(held) = self.outbound.registrations.by_trunk.get_mut(trunk) else { return };
         let registers = held.registers && held.due.is_none() && held.current.is_none();

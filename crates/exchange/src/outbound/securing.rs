@@ -6,10 +6,11 @@ use trunkline_sip::{flow::Protocol, locate::Target};
 
 /// Says it, if the target is reached by TLS. `options` are those of the trunk whose target it is; a
 /// target of somebody else is shown no certificate.
-pub(super) fn secure(target: &Target, options: Option<&Options>, outputs: &mut Vec<Output>) {
+pub(super) fn expect(target: &Target, options: Option<&Options>, outputs: &mut Vec<Output>) {
     if target.protocol == Protocol::Tls {
-        let identity = options.and_then(|options| options.client_certificate.clone());
-        outputs.push(Output::Secure { remote: target.address, name: target.host.clone(), identity });
+        let certificate =
+            options.and_then(|options| options.client_certificate.clone()).filter(|name| !name.is_empty());
+        outputs.push(Output::Expect { remote: target.address, host: target.host.clone(), certificate });
     }
 }
 
@@ -22,14 +23,16 @@ mod tests {
         let target = |protocol| Target { protocol, address: ([192, 0, 2, 1], 5061).into(), host: "example.com".into() };
         let options = Options { client_certificate: Some("carrier".into()), ..Options::default() };
         let mut outputs = Vec::new();
-        secure(&target(Protocol::Tcp), Some(&options), &mut outputs);
+        expect(&target(Protocol::Tcp), Some(&options), &mut outputs);
         assert!(outputs.is_empty());
-        secure(&target(Protocol::Tls), Some(&options), &mut outputs);
-        secure(&target(Protocol::Tls), None, &mut outputs);
+        expect(&target(Protocol::Tls), Some(&options), &mut outputs);
+        expect(&target(Protocol::Tls), None, &mut outputs);
         let said: Vec<_> = outputs
             .iter()
             .map(|output| match output {
-                Output::Secure { remote, name, identity } => (remote.to_string(), name.as_str(), identity.as_deref()),
+                Output::Expect { remote, host, certificate } => {
+                    (remote.to_string(), host.as_str(), certificate.as_deref())
+                }
                 other => panic!("{other:?}"),
             })
             .collect();

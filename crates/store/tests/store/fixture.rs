@@ -100,6 +100,7 @@ pub fn call(id: &str, created_at_ms: i64) -> CallRecord {
         attributes: BTreeMap::from([("sip.callID".into(), id.into())]),
         invite_headers: vec![("X-One".into(), "1\u{e9}".into())],
         receipts: Vec::new(),
+        transfers: Vec::new(),
         explanation: Explanation::of(&serde_json::json!({ "rule": "SDR_1" })),
         codec: None,
         transfers: Vec::new(),
