@@ -2,7 +2,6 @@
 
 import pytest
 from livekit import api
-from livekit.protocol.sip import TransferSIPParticipantRequest
 
 from harness import five9
 
@@ -43,14 +42,6 @@ async def test_a_rule_without_a_rule_is_refused(lk):
     error = await refused(lk.sip.create_dispatch_rule(request))
     assert error.code == "invalid_argument"
     assert "rule" in error.message
-
-
-async def test_what_is_not_there_yet_says_so(lk):
-    await lk.room.create_room(api.CreateRoomRequest(name="r"))
-    call = api.CreateSIPParticipantRequest(sip_trunk_id="ST_x", sip_call_to="+1555", room_name="r")
-    assert (await refused(lk.sip.create_sip_participant(call))).code == "unimplemented"
-    transfer = TransferSIPParticipantRequest(room_name="r", participant_identity="p", transfer_to="tel:+1555")
-    assert (await refused(lk.sip.transfer_sip_participant(transfer))).code == "unimplemented"
 
 
 async def test_rooms_and_participants_that_do_not_exist(lk):

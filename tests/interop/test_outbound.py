@@ -359,8 +359,7 @@ async def test_our_own_address_is_a_loop(server, lk):
     host, port = server.sip
     trunk = await outbound.trunk(lk, f"{host}:{port}")
     error = await refused(lk.sip.create_sip_participant(outbound.request(trunk)))
-    assert error.code in ("invalid_argument", "failed_precondition"), error
-    assert "loop" in error.message or "own" in error.message
+    assert error.code == "invalid_argument" and "this server" in error.message, error
 
 
 async def test_a_route_of_the_request_decides_the_next_hop(server, lk):
@@ -404,7 +403,7 @@ async def test_from_the_command_line(server):
         assert code == 0 and trunk.startswith("ST_"), errors
         code, out, errors = await server.command("trunk", "set", trunk.strip(), "allowed_destinations=+49,+1")
         assert code == 0 and '"+49"' in out, errors
-        code, out, errors = await server.command("trunk", "set", trunk.strip(), "outbound_proxy=tel:1")
+        code, out, errors = await server.command("trunk", "set", trunk.strip(), "outbound_proxy=tel:+1")
         assert code == 1 and "options.outbound_proxy" in errors
         words = ["calls", "dial", "--trunk", trunk.strip(), "--to", CALLED, "--room", "cli", "--wait"]
         code, call_id, errors = await server.command(*words, "--header", "X-A: b")

@@ -41,6 +41,7 @@ pub const NEEDED: &[Needed] = &[
     Needed { program: "chromium", packages: &["chromium"] },
     Needed { program: "node", packages: &["nodejs"] },
     Needed { program: "npm", packages: &["npm"] },
+    Needed { program: "openssl", packages: &["openssl"] },
 ];
 
 /// What stands between the tests and a missing program: a text for people.

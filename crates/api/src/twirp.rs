@@ -1,6 +1,6 @@
 //! The Twirp wire format (version 7): bodies as protobuf or JSON, errors always as JSON.
 
-use crate::{json_names::SnakeCase, sip_error::with_sip_status};
+use crate::{convert::transfer_reason, json_names::SnakeCase, sip_error::with_sip_status};
 use axum::{
     body::Body,
     http::{HeaderMap, HeaderValue, StatusCode, header},
@@ -152,8 +152,14 @@ impl From<ApiError> for TwirpError {
             Code::Internal => ErrorCode::Internal,
         };
         let twirp = Self::new(code, error.message.clone());
-        match &error.sip_status {
+        let twirp = match &error.sip_status {
             Some(status) => with_sip_status(twirp, code, &error.message, status),
+            None => twirp,
+        };
+        match error.transfer.as_deref() {
+            Some((id, outcome)) => twirp
+                .with_meta("sip_transfer_reason", transfer_reason(*outcome).as_str_name())
+                .with_meta("sip_transfer_id", id),
             None => twirp,
         }
     }

@@ -44,7 +44,7 @@ fn calling() -> Fake {
 
 fn transferred(outcome: TransferOutcome, status: Option<(u16, &str)>) -> Reply {
     let sip_status = status.map(|(code, text)| SipStatus { code, text: text.into() });
-    Reply::Transfer(Box::new(TransferReply { transfer: "STR_x".into(), outcome, sip_status, text: String::new() }))
+    Reply::Transfer(Box::new(TransferReply { transfer: "STR_x".into(), outcome, sip_status }))
 }
 
 fn dialled(fake: &Fake) -> DialRequest {
@@ -234,24 +234,32 @@ async fn bad_transfers_are_refused_by_name() {
 
 #[tokio::test]
 async fn a_transfer_that_fails_says_how_it_went() {
+    let body = json!({"room_name": "lobby", "participant_identity": "i", "transfer_to": "<SIP:a@b>"});
     for (outcome, status, code, reason) in [
-        (TransferOutcome::Rejected, Some((603, "Decline")), "permission_denied", "STR_REJECTED"),
-        (TransferOutcome::Rejected, None, "failed_precondition", "STR_REJECTED"),
-        (TransferOutcome::RingingTimeout, None, "deadline_exceeded", "STR_RINGING_TIMEOUT"),
-        (TransferOutcome::CallEnded, None, "aborted", "STR_CALL_ENDED"),
-        (TransferOutcome::SubscriptionTerminated, None, "aborted", "STR_SUBSCRIPTION_TERMINATED"),
+        (TransferOutcome::Rejected, Some(603), "permission_denied", "STR_REJECTED"),
+        (TransferOutcome::RingingTimeout, None, "canceled", "STR_RINGING_TIMEOUT"),
+        (TransferOutcome::SubscriptionTerminated, None, "canceled", "STR_SUBSCRIPTION_TERMINATED"),
         (TransferOutcome::Canceled, None, "canceled", "STR_CANCELED"),
     ] {
-        let (router, _) = Fake::new(move |_| Ok(transferred(outcome, status))).serve();
-        let body = json!({"room_name": "lobby", "participant_identity": "i", "transfer_to": "<SIP:a@b>"});
-        let error = post_json(&router, TRANSFER, &caller(), body).await.json();
+        let fake = Fake::new(move |_| {
+            let error = match status {
+                Some(code) => ApiError::from(SipStatus { code, text: "Decline".into() }),
+                None => ApiError::new(Code::Canceled, "not in time"),
+            };
+            Err(ApiError { transfer: Some(Box::new(("STR_x".into(), outcome))), ..error })
+        });
+        let (router, _) = fake.serve();
+        let error = post_json(&router, TRANSFER, &caller(), body.clone()).await.json();
         assert_eq!(error["code"], code);
-        assert_eq!(
-            (&error["meta"]["sip_transfer_reason"], &error["meta"]["sip_transfer_id"]),
-            (&json!(reason), &json!("STR_x"))
-        );
-        assert_eq!(error["meta"].get("sip_status_code"), status.map(|(code, _)| json!(code.to_string())).as_ref());
+        let meta = &error["meta"];
+        assert_eq!((&meta["sip_transfer_reason"], &meta["sip_transfer_id"]), (&json!(reason), &json!("STR_x")));
+        assert_eq!(meta.get("sip_status_code"), status.map(|code| json!(code.to_string())).as_ref());
     }
+    let (router, _) = Fake::new(|_| Ok(transferred(TransferOutcome::CallEnded, None))).serve();
+    let ended = post_json(&router, TRANSFER, &caller(), body).await;
+    assert_eq!(ended.status, StatusCode::OK);
+    let wanted = json!({"transfer_id": "STR_x", "status": "STS_TRANSFER_FAILED", "reason": "STR_CALL_ENDED"});
+    assert_eq!(ended.json(), wanted);
 }
 
 #[tokio::test]

@@ -73,6 +73,12 @@ impl SessionTimer {
         }
     }
 
+    /// The session has been waiting elsewhere: the interval begins anew.
+    #[must_use]
+    pub fn restarted(&self, now: Time) -> Self {
+        Self::new(self.expires, self.ours, now)
+    }
+
     /// When to look at it again.
     pub fn deadline(&self) -> Time {
         self.refresh_at.map_or(self.expires_at, |at| at.min(self.expires_at))

@@ -81,6 +81,7 @@ impl Calls {
                 }
                 println!("{}", ladder::draw(entries["entries"].as_array().map_or(&[], Vec::as_slice)));
                 receipts(&call["call"]);
+                transfers(&call["call"]);
                 latency(&call["call"]["media"]);
                 println!();
                 explain::print(&call["call"]["explanation"]);
@@ -150,6 +151,28 @@ fn latency(media: &Value) {
     if !rows.is_empty() {
         println!();
         table::print(&["audio, ms", "p50", "p95", "p99", "max"], &rows);
+    }
+}
+
+/// The transfers of a call, if it had any: a row for each way that was tried.
+fn transfers(call: &Value) {
+    let mut rows = Vec::new();
+    for transfer in call["transfers"].as_array().into_iter().flatten() {
+        for attempt in transfer["attempts"].as_array().into_iter().flatten() {
+            let came_of_it = text(&attempt["text"]);
+            let outcome = text(&transfer["outcome"]);
+            rows.push(vec![
+                text(&transfer["id"]),
+                text(&transfer["target"]),
+                text(&attempt["method"]),
+                outcome,
+                came_of_it,
+            ]);
+        }
+    }
+    if !rows.is_empty() {
+        println!();
+        table::print(&["transfer", "target", "by", "outcome", "what came of it"], &rows);
     }
 }
 

@@ -213,8 +213,6 @@ pub struct TransferReply {
     pub outcome: TransferOutcome,
     /// What the far end said last, if it said anything.
     pub sip_status: Option<SipStatus>,
-    /// Why, in one sentence.
-    pub text: String,
 }
 
 /// A SIP status with its text, as LiveKit's `SIPStatus`.
@@ -322,11 +320,14 @@ pub struct ApiError {
     pub message: String,
     /// What the far end of a call said, for `sip_status_code` and `sip_status` in the meta.
     pub sip_status: Option<Box<SipStatus>>,
+    /// Of a transfer that failed, its `STR_…` and how it went, for `sip_transfer_id` and
+    /// `sip_transfer_reason` in the meta.
+    pub transfer: Option<Box<(String, TransferOutcome)>>,
 }
 
 impl ApiError {
     /// An error that no far end brought about.
     pub fn new(code: Code, message: impl Into<String>) -> Self {
-        Self { code, message: message.into(), sip_status: None }
+        Self { code, message: message.into(), sip_status: None, transfer: None }
     }
 }

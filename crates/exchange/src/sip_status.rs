@@ -31,7 +31,7 @@ impl From<SipStatus> for ApiError {
             "" => format!("sip status {}", status.code),
             text => format!("sip status {}: {text}", status.code),
         };
-        Self { code: Code::of_sip_status(status.code), message, sip_status: Some(Box::new(status)) }
+        Self { code: Code::of_sip_status(status.code), message, sip_status: Some(Box::new(status)), transfer: None }
     }
 }
 

@@ -128,8 +128,8 @@ impl Directory {
         of_rule.or(of_trunk).or(by_default)
     }
 
-    /// A name that is the same for the same caller and says nothing about the number.
-    fn pseudonym(&self, caller: &str) -> String {
+    /// A name that is the same for the same number and says nothing about it.
+    pub fn pseudonym(&self, caller: &str) -> String {
         let mut text = String::with_capacity(16);
         // HMAC takes keys of any length.
         if let Ok(mut mac) = Hmac::<Sha256>::new_from_slice(&self.settings.secret) {

@@ -227,14 +227,14 @@ impl Caller {
     }
 }
 
-fn header<'a>(text: &'a str, name: &str) -> Option<&'a str> {
+pub(crate) fn header<'a>(text: &'a str, name: &str) -> Option<&'a str> {
     text.lines().take_while(|l| !l.is_empty()).find_map(|line| {
         let (n, value) = line.split_once(':')?;
         n.eq_ignore_ascii_case(name).then(|| value.trim())
     })
 }
 
-fn response_to(request: &str, status: &str) -> String {
+pub(crate) fn response_to(request: &str, status: &str) -> String {
     let mut text = format!("SIP/2.0 {status}\r\n");
     for line in request.lines().skip(1).take_while(|l| !l.is_empty()) {
         let name = line.split(':').next().unwrap_or_default().to_ascii_lowercase();

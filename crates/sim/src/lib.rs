@@ -4,6 +4,7 @@
 
 pub mod agents;
 pub mod bridge;
+pub mod callee;
 pub mod caller;
 pub mod callers;
 pub mod load;

@@ -1,7 +1,10 @@
 //! The exchange in a world of its own: a virtual clock, a lossy network, a store that answers, and
 //! far ends that behave like careful callers. A seed replays a run exactly.
 
-use crate::caller::Caller;
+use crate::{
+    callee::{Behaviour, Callee},
+    caller::Caller,
+};
 use bytes::Bytes;
 use std::{
     cmp::Reverse,
@@ -10,7 +13,7 @@ use std::{
     time::Duration,
 };
 use trunkline_call::{
-    media::{LegStats, MediaFact, MediaPlan},
+    media::{LegStats, MediaFact, MediaPlan, Sound},
     record::CallRecord,
 };
 use trunkline_exchange::{
@@ -22,6 +25,7 @@ use trunkline_room::ParticipantPatch;
 use trunkline_sip::{
     Message,
     flow::{Flow, Protocol, Received},
+    locate::Records,
 };
 use trunkline_types::{Random, Time};
 
@@ -38,11 +42,19 @@ pub struct Link {
     pub jitter: Duration,
 }
 
+/// Who is at an address.
+#[derive(Clone, Copy)]
+enum FarEnd {
+    Caller(usize),
+    Callee(usize),
+}
+
 /// What there is to do at a time.
 enum Due {
-    ToServer(usize, Bytes),
-    ToCaller(usize, Bytes),
+    ToServer(SocketAddr, Bytes),
+    ToFarEnd(FarEnd, Bytes),
     CallerTimer(usize),
+    CalleeTimer(usize),
     Input(Box<Input>),
     /// Somebody in the room ends the call of this caller: attributes, then the room is deleted.
     EndFromRoom(usize),
@@ -58,7 +70,10 @@ pub struct World {
     what: BTreeMap<u64, Due>,
     next: u64,
     callers: Vec<Caller>,
-    by_address: HashMap<SocketAddr, usize>,
+    callees: Vec<Callee>,
+    by_address: HashMap<SocketAddr, FarEnd>,
+    /// What the DNS says of a name.
+    names: BTreeMap<String, Records>,
     /// The records as the store holds them.
     pub records: BTreeMap<String, CallRecord>,
     /// Whatever went against an invariant, in words.
@@ -81,6 +96,11 @@ fn caller_address(index: usize) -> SocketAddr {
     SocketAddr::new(IpAddr::V4(Ipv4Addr::from(0x0a01_0000 + index / 50_000)), 10_000 + (index % 50_000) as u16)
 }
 
+fn callee_address(index: usize) -> SocketAddr {
+    let index = u32::try_from(index).unwrap_or(u32::MAX);
+    SocketAddr::new(IpAddr::V4(Ipv4Addr::from(0x0a02_0000_u32.saturating_add(index))), 5060)
+}
+
 impl World {
     /// A world around an exchange that has its trunks and rules.
     pub fn new(exchange: Exchange, link: Link, seed: u64) -> Self {
@@ -93,7 +113,9 @@ impl World {
             what: BTreeMap::new(),
             next: 0,
             callers: Vec::new(),
+            callees: Vec::new(),
             by_address: HashMap::new(),
+            names: BTreeMap::new(),
             records: BTreeMap::new(),
             faults: Vec::new(),
             by_call_id: HashMap::new(),
@@ -109,6 +131,25 @@ impl World {
     /// The callers, for what they saw.
     pub fn callers(&self) -> &[Caller] {
         &self.callers
+    }
+
+    /// The far ends that are called, for what they saw.
+    pub fn callees(&self) -> &[Callee] {
+        &self.callees
+    }
+
+    /// A far end that is called and behaves so; its address, by UDP.
+    pub fn answer_as(&mut self, behaviour: Behaviour) -> SocketAddr {
+        let index = self.callees.len();
+        let address = callee_address(index);
+        self.by_address.insert(address, FarEnd::Callee(index));
+        self.callees.push(Callee::new(address, behaviour));
+        address
+    }
+
+    /// What the DNS says of a name from now on. Other names do not exist.
+    pub fn resolve(&mut self, name: &str, records: Records) {
+        self.names.insert(name.to_owned(), records);
     }
 
     /// Whether the exchange holds nothing any more.
@@ -128,7 +169,7 @@ impl World {
     /// A caller begins to call `after` from now; it hangs up itself if it is told to.
     pub fn call(&mut self, after: Duration, from: &str, to: &str, hang_up_after: Option<Duration>) {
         let index = self.callers.len();
-        self.by_address.insert(caller_address(index), index);
+        self.by_address.insert(caller_address(index), FarEnd::Caller(index));
         self.callers.push(Caller::new(index, caller_address(index), SERVER, from, to, hang_up_after));
         self.schedule(after, Due::CallerTimer(index));
     }
@@ -166,17 +207,22 @@ impl World {
 
     fn happen(&mut self, due: Due) {
         match due {
-            Due::ToServer(index, bytes) => {
-                let remote = caller_address(index);
+            Due::ToServer(remote, bytes) => {
                 let flow = Flow { protocol: Protocol::Udp, local: SERVER, remote, connection: 0 };
                 let message = Message::parse(bytes.clone());
                 self.feed(Input::Sip(Box::new(Received { flow, at: self.now, raw: bytes, message })));
             }
-            Due::ToCaller(index, bytes) => {
+            Due::ToFarEnd(far_end, bytes) => {
                 let text = String::from_utf8_lossy(&bytes).into_owned();
-                self.step(index, |caller, now, out| caller.received(&text, now, out));
+                match far_end {
+                    FarEnd::Caller(index) => self.step(index, |caller, now, out| caller.received(&text, now, out)),
+                    FarEnd::Callee(index) => {
+                        self.step_callee(index, |callee, now, out| callee.received(&text, now, out))
+                    }
+                }
             }
             Due::CallerTimer(index) => self.step(index, |caller, now, out| caller.timed_out(now, out)),
+            Due::CalleeTimer(index) => self.step_callee(index, |callee, now, out| callee.timed_out(now, out)),
             Due::Input(input) => self.feed(*input),
             Due::EndFromRoom(index) => self.end_from_room(index),
         }
@@ -190,13 +236,27 @@ impl World {
         let due = caller.next_timer();
         let waits_for_room = !was_answered && caller.is_answered() && caller.waits_for_far_end();
         for message in out {
-            self.send(Bytes::from(message), |bytes| Due::ToServer(index, bytes));
+            self.send(Bytes::from(message), |bytes| Due::ToServer(caller_address(index), bytes));
         }
         if let Some(at) = due {
             self.schedule(at.since(now), Due::CallerTimer(index));
         }
         if waits_for_room {
             self.schedule(Duration::from_secs(2), Due::EndFromRoom(index));
+        }
+    }
+
+    fn step_callee(&mut self, index: usize, action: impl FnOnce(&mut Callee, Time, &mut Vec<String>)) {
+        let now = self.now;
+        let Some(callee) = self.callees.get_mut(index) else { return };
+        let mut out = Vec::new();
+        action(callee, now, &mut out);
+        let due = callee.next_timer();
+        for message in out {
+            self.send(Bytes::from(message), |bytes| Due::ToServer(callee_address(index), bytes));
+        }
+        if let Some(at) = due {
+            self.schedule(at.since(now), Due::CalleeTimer(index));
         }
     }
 
@@ -235,7 +295,7 @@ impl World {
                 Output::Send(transmit) => {
                     let remote = transmit.flow.remote;
                     match self.by_address.get(&remote).copied() {
-                        Some(index) => self.send(transmit.bytes, |bytes| Due::ToCaller(index, bytes)),
+                        Some(far_end) => self.send(transmit.bytes, |bytes| Due::ToFarEnd(far_end, bytes)),
                         None => self.faults.push(format!("a message was sent to {remote}, where nobody is")),
                     }
                 }
@@ -247,7 +307,11 @@ impl World {
                     }
                     self.schedule(Duration::from_millis(2), Due::Input(Box::new(Input::Stored(id, Ok(())))));
                 }
-                Output::Resolve(..) | Output::Expect { .. } => {}
+                Output::Resolve(query, what) => {
+                    let said = self.names.get(&what.host).cloned().ok_or_else(|| "there is no such name".to_owned());
+                    self.schedule(Duration::from_millis(2), Due::Input(Box::new(Input::Resolved(query, said))));
+                }
+                Output::Expect { .. } => {}
                 Output::Signal(..) | Output::HangUp(_) | Output::Worker(..) | Output::WorkerHangUp(_) => {}
                 Output::Notify(_) | Output::Trace(..) | Output::Log(_) | Output::Drained => {}
             }
@@ -268,6 +332,10 @@ impl World {
             MediaPlan::Open { leg, .. } => MediaFact::Opened { leg, rtp: SocketAddr::new(SERVER.ip(), 20_000) },
             MediaPlan::Drain { leg, .. } => MediaFact::Drained { leg },
             MediaPlan::Close { leg } => MediaFact::Closed { leg, stats: LegStats::default() },
+            MediaPlan::SendDtmf { leg, .. } => MediaFact::DtmfSent { leg },
+            MediaPlan::Play { leg, sound: Some(sound) } if !matches!(sound, Sound::Ringing | Sound::HoldMusic) => {
+                MediaFact::Played { leg, sound }
+            }
             MediaPlan::StartBuiltin { participant, room, .. } => MediaFact::BuiltinReady { participant, room },
             _ => return,
         };

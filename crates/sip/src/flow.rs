@@ -22,6 +22,11 @@ impl Protocol {
         !matches!(self, Self::Udp)
     }
 
+    /// The port when nothing names one (RFC 3261 §19.1.2).
+    pub const fn default_port(self) -> u16 {
+        if matches!(self, Self::Tls) { 5061 } else { 5060 }
+    }
+
     /// The token of the Via header and, lower-cased, of the `transport` parameter.
     pub const fn as_str(self) -> &'static str {
         match self {

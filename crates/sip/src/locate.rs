@@ -66,7 +66,7 @@ impl Query {
 
     /// The port for a protocol when there is no SRV.
     pub fn port_for(&self, protocol: Protocol) -> u16 {
-        self.port.unwrap_or(if protocol == Protocol::Tls { 5061 } else { 5060 })
+        self.port.unwrap_or(protocol.default_port())
     }
 
     /// Whether a service of this protocol may be used.

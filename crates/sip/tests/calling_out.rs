@@ -4,7 +4,10 @@
 mod far_end;
 
 use far_end::{Bench, answer, flow_to, outgoing, request_to_us};
-use trunkline_sip::Event;
+use trunkline_sip::{
+    Event,
+    flow::{Flow, Protocol},
+};
 
 const RINGING: &str = "180 Ringing";
 
@@ -196,7 +199,7 @@ fn the_next_target_takes_over_and_a_late_200_of_the_first_is_ended() {
 fn a_lost_connection_fails_an_invite_that_nobody_heard_of() {
     let mut bench = Bench::new();
     let mut call = outgoing();
-    call.flow.protocol = trunkline_sip::flow::Protocol::Tcp;
+    call.flow.protocol = Protocol::Tcp;
     let flow = call.flow;
     bench.invite(call);
     bench.closed(&flow);
@@ -221,7 +224,7 @@ fn one_invite_at_a_time_in_a_dialog_and_glare_is_491() {
     assert!(matches!(bench.events.last(), Some((_, Event::Refused { client, .. })) if *client == reinvite));
     for _ in 0..200 {
         let wait = bench.stack.glare_wait(&dialog).as_millis();
-        assert!((2_100..=4_000).contains(&wait) && wait % 10 == 0, "{wait}");
+        assert!((2_100..=4_000).contains(&wait) && wait.is_multiple_of(10), "{wait}");
     }
     assert!(bench.reinvite(&dialog).is_some());
     let text = bench.last();
@@ -233,4 +236,31 @@ fn one_invite_at_a_time_in_a_dialog_and_glare_is_491() {
     bench.run_until(bench.millis() + 64_000);
     bench.stack.forget(&dialog);
     assert_eq!(bench.stack.counts(), Default::default());
+}
+
+#[test]
+fn what_leaves_by_a_connection_of_ours_names_the_listener() {
+    let mut bench = Bench::new();
+    let (tcp, tls) = ("10.0.0.1:5080", "10.0.0.1:5081");
+    let listener = |protocol, text: &str| (protocol, text.parse().unwrap());
+    bench.stack.listens_on(vec![listener(Protocol::Tcp, tcp), listener(Protocol::Tls, tls)]);
+    let mut call = outgoing();
+    (call.flow.protocol, call.flow.local) = (Protocol::Tls, "10.0.0.1:0".parse().unwrap());
+    bench.invite(call);
+    let invite = bench.last();
+    assert!(invite.contains("\r\nVia: SIP/2.0/TLS 10.0.0.1:5081;"), "{invite}");
+    assert!(invite.contains("\r\nContact: <sip:10.0.0.1:5081;transport=tls>\r\n"), "{invite}");
+    // The answer comes by a connection, and the dialog goes on by it.
+    bench.from = Flow { protocol: Protocol::Tls, connection: 7, ..flow_to("10.0.0.2:5060") };
+    bench.from.local = "10.0.0.1:41234".parse().unwrap();
+    bench.receive(&answer(&invite, "200 OK", "theirs", "Contact: <sip:callee@10.0.0.2;transport=tls>\r\n"));
+    let Some((_, Event::Answered { dialog, .. })) = bench.events.last().cloned() else { panic!("no answer") };
+    bench.acknowledge(&dialog);
+    assert!(bench.last().contains("10.0.0.1:5081;branch"), "{}", bench.last());
+    bench.receive(&request_to_us("INVITE", 1, "re", "ours", "theirs", ""));
+    let Some((_, Event::Reinvite { invite, .. })) = bench.events.last().cloned() else { panic!("no re-INVITE") };
+    bench.doing(|stack, now, out| stack.answer(&invite, "ours", &[], None, now, out)).unwrap();
+    assert!(bench.last().contains("\r\nContact: <sip:10.0.0.1:5081;transport=tls>\r\n"), "{}", bench.last());
+    bench.request(&dialog, "BYE").unwrap();
+    assert!(bench.last().contains("10.0.0.1:5081;branch"), "{}", bench.last());
 }

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from . import farend
 
-CONFIG = Path(__file__).resolve().parents[1] / "kamailio" / "record_route.cfg"
+CONFIGS = Path(__file__).resolve().parents[1] / "kamailio"
 
 
 def free_port() -> int:
@@ -18,10 +18,11 @@ def free_port() -> int:
 
 
 class Kamailio:
-    """A proxy in front of one server."""
+    """A proxy in front of one server. What `fill` names stands in the configuration as `@NAME@`."""
 
-    def __init__(self, folder: Path, server: tuple[str, int]):
+    def __init__(self, folder: Path, server: tuple[str, int], config: str = "record_route.cfg", **fill: str):
         self.folder = folder
+        self.config, self.fill = CONFIGS / config, fill
         self.address = ("127.0.0.1", free_port())
         self.server = server
         self.process = None
@@ -31,7 +32,9 @@ class Kamailio:
         path = shutil.which("kamailio", path="/usr/sbin:/usr/local/sbin:/usr/bin:/usr/local/bin")
         assert path, "kamailio is missing; as root: apt-get install -y kamailio"
         config = self.folder / "kamailio.cfg"
-        text = CONFIG.read_text()
+        text = self.config.read_text()
+        for name, value in self.fill.items():
+            text = text.replace(f"@{name.upper()}@", value)
         text = text.replace("@LISTEN@", "%s:%d" % self.address).replace("@SERVER@", "%s:%d" % self.server)
         config.write_text(text)
         log = self.folder / "kamailio.log"

@@ -111,6 +111,16 @@ const verbs = {
   async sip({ http, key, secret, method, args = [] }) {
     return new SipClient(http, key, secret)[method](...args);
   },
+  // The same for what is to fail: what the error tells.
+  async refused({ http, key, secret, method, args = [] }) {
+    try {
+      await new SipClient(http, key, secret)[method](...args);
+    } catch (error) {
+      const { name, message, code, status, metadata, sipStatusCode, sipStatus } = error;
+      return { name, message, code, status, metadata, sipStatusCode, sipStatus };
+    }
+    throw new Error(`${method} was not refused`);
+  },
   async webhook({ key, secret, body, authorization }) {
     return (await new WebhookReceiver(key, secret).receive(body, authorization)).event;
   },

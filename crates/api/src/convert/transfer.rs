@@ -1,9 +1,9 @@
 //! Moving a caller on: LiveKit's `TransferSIPParticipantRequest` and its response.
 
 use super::media::{duration_from, sorted};
-use crate::twirp::{ErrorCode, TwirpError};
+use crate::twirp::TwirpError;
 use livekit_protocol::{self as proto, SipTransferReason as Reason};
-use trunkline_exchange::command::{ApiError, TransferOutcome, TransferReply, TransferRequest};
+use trunkline_exchange::command::{TransferOutcome, TransferReply, TransferRequest};
 use trunkline_types::limits;
 
 /// Reads the request. The target stays byte for byte what it is, without its angle brackets.
@@ -18,8 +18,9 @@ pub(crate) fn transfer_request(request: proto::TransferSipParticipantRequest) ->
     })
 }
 
-/// `sip:`, `sips:` or `tel:` in any case, or `call:` with the id of another call of ours, in angle brackets or not, and nothing that could end the
-/// brackets or the line.
+/// `sip:`, `sips:` or `tel:`, in any case, or `call:` with the id of another call of ours, which is
+/// an attended transfer; in angle brackets or not, and nothing that could end the brackets or the
+/// line.
 fn target(given: &str) -> Result<String, TwirpError> {
     let wrong = |what: &str| Err(TwirpError::invalid("transfer_to", format_args!("{given:?} {what}")));
     if given.chars().any(char::is_control) {
@@ -45,42 +46,33 @@ fn target(given: &str) -> Result<String, TwirpError> {
     Ok(uri.to_owned())
 }
 
-/// Writes how it went: the response, or the error with `sip_transfer_reason` and
-/// `sip_transfer_id` in its meta, as LiveKit's SDKs read it.
-pub(crate) fn transfer_reply(reply: &TransferReply) -> Result<proto::TransferSipParticipantResponse, TwirpError> {
-    let (reason, code, text) = match reply.outcome {
-        TransferOutcome::Completed => {
-            return Ok(proto::TransferSipParticipantResponse {
-                transfer_id: reply.transfer.clone(),
-                status: proto::SipTransferStatus::StsTransferSuccessful.into(),
-                reason: Reason::StrCompleted.into(),
-                sip_status: reply
-                    .sip_status
-                    .as_ref()
-                    .map(|status| proto::SipStatus { code: i32::from(status.code), status: status.text.clone() }),
-            });
-        }
-        TransferOutcome::CallEnded => {
-            (Reason::StrCallEnded, ErrorCode::Aborted, "the call ended before the transfer was decided")
-        }
-        TransferOutcome::Rejected => {
-            (Reason::StrRejected, ErrorCode::FailedPrecondition, "the far end refused the transfer")
-        }
-        TransferOutcome::RingingTimeout => {
-            (Reason::StrRingingTimeout, ErrorCode::DeadlineExceeded, "nobody answered the transfer in time")
-        }
-        TransferOutcome::SubscriptionTerminated => (
-            Reason::StrSubscriptionTerminated,
-            ErrorCode::Aborted,
-            "the far end stopped reporting before the transfer was decided",
-        ),
-        TransferOutcome::Canceled => (Reason::StrCanceled, ErrorCode::Canceled, "the transfer was cancelled"),
+/// Writes how it went. A call that ended before it was decided is a response, as is success: what
+/// failed otherwise has come as an error.
+pub(crate) fn transfer_reply(reply: TransferReply) -> proto::TransferSipParticipantResponse {
+    let status = match reply.outcome {
+        TransferOutcome::Completed => proto::SipTransferStatus::StsTransferSuccessful,
+        _ => proto::SipTransferStatus::StsTransferFailed,
     };
-    let failed = match &reply.sip_status {
-        Some(status) => TwirpError::from(ApiError::from(status.clone())),
-        None => TwirpError::new(code, if reply.text.is_empty() { text } else { &reply.text }),
-    };
-    Err(failed.with_meta("sip_transfer_reason", reason.as_str_name()).with_meta("sip_transfer_id", &reply.transfer))
+    proto::TransferSipParticipantResponse {
+        transfer_id: reply.transfer,
+        status: status.into(),
+        reason: transfer_reason(reply.outcome).into(),
+        sip_status: reply
+            .sip_status
+            .map(|status| proto::SipStatus { code: i32::from(status.code), status: status.text }),
+    }
+}
+
+/// LiveKit's `SIPTransferReason`.
+pub(crate) const fn transfer_reason(outcome: TransferOutcome) -> Reason {
+    match outcome {
+        TransferOutcome::Completed => Reason::StrCompleted,
+        TransferOutcome::CallEnded => Reason::StrCallEnded,
+        TransferOutcome::Rejected => Reason::StrRejected,
+        TransferOutcome::RingingTimeout => Reason::StrRingingTimeout,
+        TransferOutcome::SubscriptionTerminated => Reason::StrSubscriptionTerminated,
+        TransferOutcome::Canceled => Reason::StrCanceled,
+    }
 }
 
 #[cfg(test)]

@@ -39,7 +39,7 @@ pub(super) async fn transfer(context: &Context<'_>) -> Result<Response, TwirpErr
     let transfer = convert::transfer_request(request)?;
     validate::headers("headers", &transfer.headers)?;
     match context.ask(Command::TransferSipParticipant(Box::new(transfer))).await? {
-        Reply::Transfer(reply) => context.answer(&convert::transfer_reply(&reply)?),
+        Reply::Transfer(reply) => context.answer(&convert::transfer_reply(*reply)),
         _ => Err(TwirpError::unexpected_reply()),
     }
 }

@@ -242,13 +242,13 @@ impl Prompting {
         Phase::Prompting(self)
     }
 
-    fn dismissed(self: Box<Self>, facts: &mut Facts, now: Time, effects: &mut Vec<Effect>) -> Phase {
+    fn dismissed(&self, facts: &mut Facts, now: Time, effects: &mut Vec<Effect>) -> Phase {
         self.over(EndReason::WrongPin, 403, "no right pin was entered".into(), facts, now, effects)
     }
 
     /// Ends the call: with a refusal before the 200, with BYE after it.
     fn over(
-        self: Box<Self>,
+        &self,
         reason: EndReason,
         status: u16,
         text: String,
@@ -301,15 +301,16 @@ impl Prompting {
     }
 
     /// The room has him: from here on it is a call like any other.
-    fn enter(self: Box<Self>, room: RoomSid, facts: &mut Facts, now: Time, effects: &mut Vec<Effect>) -> Phase {
+    fn enter(self, room: RoomSid, facts: &mut Facts, now: Time, effects: &mut Vec<Effect>) -> Phase {
         if let Some(prompt) = facts.setup.pin.take() {
             effects.push(Effect::Media(MediaPlan::Move { leg: facts.leg(), from: prompt.lobby, to: room }));
         }
         effects.push(Effect::Media(MediaPlan::Play { leg: facts.leg(), sound: None }));
         effects.push(Effect::Room(RoomCommand::Publish));
         effects.push(Effect::Persist(facts.snapshot()));
-        let deadline = now + facts.setup.max_call_duration;
-        Phase::Active(Box::new(Active::new(self.negotiation, self.port, deadline, self.agreed)))
+        let timer = self.agreed.timer.map(|timer| timer.restarted(now));
+        let agreed = Agreed { timer, ..self.agreed };
+        Phase::Active(Box::new(Active::new(self.negotiation, self.port, self.deadline, agreed)))
     }
 }
 

@@ -6,6 +6,7 @@ mod callers;
 mod five9;
 mod load;
 mod offline;
+mod persona;
 mod room;
 mod sound;
 
@@ -21,6 +22,8 @@ pub(crate) struct Sim {
 enum Command {
     /// A Five9 IVR: calls with the seven X-Call headers and waits for the BYE
     Five9(five9::Five9),
+    /// A far end with a character, which is called or calls, and tells all in JSON lines
+    Persona(persona::Persona),
     /// Many signalling-only calls
     Load(load::Load),
     /// Many callers with real RTP
@@ -39,6 +42,7 @@ impl Sim {
     pub(crate) fn run(self) -> anyhow::Result<()> {
         match self.command {
             Command::Five9(five9) => five9.run(),
+            Command::Persona(persona) => persona.run(),
             Command::Load(load) => load.run(),
             Command::Callers(callers) => callers.run(),
             Command::Room(room) => room.run(),

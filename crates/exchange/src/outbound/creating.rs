@@ -86,10 +86,10 @@ impl Exchange {
         let max_call_duration = asked(request.max_call_duration).unwrap_or(defaults.max_call_duration);
         let headers_on_200_to_bye = options.headers_on_200_to_bye.unwrap_or(defaults.headers_on_200_to_bye);
         let drain = millis(options.drain_ms.unwrap_or(defaults.drain_ms));
-        let identity = match (request.identity.is_empty(), request.hide_phone_number) {
-            (false, _) => request.identity,
-            (true, false) => format!("sip_{}", plan.called),
-            (true, true) => format!("sip_{}", id.as_str().trim_start_matches(CallId::PREFIX)),
+        let identity = match request.identity.is_empty() {
+            true if request.hide_phone_number => format!("sip_{}", self.directory.pseudonym(&plan.called)),
+            true => format!("sip_{}", plan.called),
+            false => request.identity,
         };
         Setup {
             call_id: id,

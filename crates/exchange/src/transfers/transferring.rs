@@ -131,8 +131,27 @@ impl Exchange {
         let Some(waiting) = self.waiters.transfers.remove(id) else { return };
         let said = record.transfers.last().and_then(|transfer| transfer.sip_status.clone());
         let sip_status = said.map(|(code, text)| SipStatus { code, text });
-        let reply = TransferReply { transfer: waiting.id, outcome, sip_status, text };
-        let result = Ok(Reply::Transfer(Box::new(reply)));
+        let result = match (outcome, sip_status) {
+            (TransferOutcome::Completed | TransferOutcome::CallEnded, sip_status) => {
+                Ok(Reply::Transfer(Box::new(TransferReply { transfer: waiting.id, outcome, sip_status })))
+            }
+            (TransferOutcome::Rejected, Some(status)) if status.code >= 300 => {
+                Err(ApiError { transfer: Some(Box::new((waiting.id, outcome))), ..ApiError::from(status) })
+            }
+            (outcome, sip_status) => {
+                // What was said on the way is no refusal.
+                let sip_status = sip_status.filter(|status| status.code >= 300);
+                let code = match outcome {
+                    TransferOutcome::Rejected => Code::FailedPrecondition,
+                    _ => Code::Canceled,
+                };
+                Err(ApiError {
+                    sip_status: sip_status.map(Box::new),
+                    transfer: Some(Box::new((waiting.id, outcome))),
+                    ..ApiError::new(code, text)
+                })
+            }
+        };
         outputs.extend(waiting.requests.into_iter().map(|request| Output::Reply(request, result.clone())));
     }
 

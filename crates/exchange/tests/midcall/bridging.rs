@@ -7,7 +7,7 @@ use crate::{
 use std::time::Duration;
 use trunkline_exchange::{
     Input,
-    command::{Command, Reply, TransferOutcome, TransferReply, TransferRequest},
+    command::{ApiError, Command, Reply, TransferOutcome, TransferReply, TransferRequest},
 };
 use trunkline_routing::record::{Options, OutboundTrunk, TransferStep};
 use trunkline_types::{EndReason, TrunkId};
@@ -48,6 +48,13 @@ fn reply(world: &World, number: u64) -> TransferReply {
     }
 }
 
+fn error(world: &World, number: u64) -> ApiError {
+    match world.replies.get(&number) {
+        Some(Err(error)) => error.clone(),
+        other => panic!("{other:?}"),
+    }
+}
+
 /// The INVITE to the target, and the telephone that got it.
 fn callee(world: &World) -> (String, Phone) {
     let to_it = |text: &&String| text.starts_with("INVITE ") && !text.contains(";tag=far");
@@ -84,8 +91,9 @@ fn a_target_that_is_busy_leaves_the_call_as_it_was() {
     let number = transfer(&mut world, "sip:+15559876543@198.51.100.9");
     let (invite, callee) = callee(&world);
     callee.answer(&mut world, &with_tag(&invite), "486 Busy Here", "", None);
-    let told = reply(&world, number);
-    assert_eq!((told.outcome, told.sip_status.map(|s| s.code)), (TransferOutcome::Rejected, Some(486)));
+    let told = error(&world, number);
+    assert_eq!(told.sip_status.map(|s| s.code), Some(486));
+    assert_eq!(told.transfer.map(|t| t.1), Some(TransferOutcome::Rejected));
     assert_eq!(world.participants().len(), 1);
     assert!(phone.got(&world, "BYE").is_empty());
 }
@@ -114,9 +122,9 @@ fn where_no_trunk_leads_nobody_is_called() {
         Phone::call(&mut world, "c", "");
         let number = transfer(&mut world, target);
         if target != "tel:" {
-            let told = reply(&world, number);
-            assert_eq!(told.outcome, TransferOutcome::Rejected);
-            assert!(!told.text.is_empty());
+            let told = error(&world, number);
+            assert_eq!(told.transfer.map(|t| t.1), Some(TransferOutcome::Rejected));
+            assert!(!told.message.is_empty());
         }
         assert!(world.sent.iter().all(|text| !text.starts_with("INVITE ")), "{target}");
     }

@@ -3,6 +3,7 @@
 
 mod bridging;
 mod holding;
+mod interleaving;
 mod moving;
 mod phone;
 mod pins;

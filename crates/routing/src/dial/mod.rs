@@ -1,5 +1,6 @@
 //! Calling out: whom to call and through which trunk, and the SIP addresses that come of it.
 
+mod country;
 mod headers;
 mod inline;
 pub(crate) mod place;

@@ -1,6 +1,7 @@
 //! Whom to call: LiveKit's `CreateSIPParticipantRequest` as far as it is about the SIP side.
 
 use super::{
+    country::check_country,
     headers::check_headers,
     place::Place,
     target::{NamedTarget, Target, host_text, quotable, user_text},
@@ -80,7 +81,7 @@ impl Dial {
                 named.text(field, None)?;
             }
         }
-        country("destination.country", &self.destination_country)?;
+        check_country("destination.country", &self.destination_country)?;
         check_headers(&self.headers)
     }
 }
@@ -94,14 +95,6 @@ fn check_inline(trunk: &OutboundTrunk) -> Result<(), Refusal> {
         host_text("trunk.from_host", &trunk.from_host)?;
     }
     validate::credentials(&trunk.auth_username, &trunk.auth_password)?;
-    country("trunk.destination_country", &trunk.destination_country)?;
+    check_country("trunk.destination_country", &trunk.destination_country)?;
     validate::mappings(&trunk.headers_to_attributes, &trunk.attributes_to_headers)
-}
-
-/// Two capital letters, or nothing.
-fn country(field: &str, code: &str) -> Result<(), Refusal> {
-    if code.is_empty() || (code.len() == 2 && code.bytes().all(|b| b.is_ascii_uppercase())) {
-        return Ok(());
-    }
-    Err(Refusal::invalid(field, format!("{code:?} is not a country's two capital letters (ISO 3166-1), such as US")))
 }

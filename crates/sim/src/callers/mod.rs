@@ -10,6 +10,7 @@ mod run;
 mod stream;
 
 pub use codec::Codec;
+pub(crate) use codec::Decoder;
 pub use plan::{Control, Ear, Numbers, Plan, Script};
 pub use report::{Outcome, Report, Spread};
 pub use run::run;

@@ -93,14 +93,14 @@ impl Challenger {
         let Some((algorithm, session)) = Algorithm::by_name(get("algorithm")) else { return Verdict::Refused };
         let (nonce, uri, cnonce, nc) = (get("nonce"), get("uri"), get("cnonce"), get("nc"));
         // Computed in every case, so that an unknown user takes as long as a wrong password.
-        let mut ha1 = algorithm.hash(&format!("{username}:{realm}:{password}"));
+        let mut ha1 = algorithm.hash(format!("{username}:{realm}:{password}"));
         if session {
-            ha1 = algorithm.hash(&format!("{ha1}:{nonce}:{cnonce}"));
+            ha1 = algorithm.hash(format!("{ha1}:{nonce}:{cnonce}"));
         }
-        let ha2 = algorithm.hash(&format!("{}:{uri}", message.method()));
+        let ha2 = algorithm.hash(format!("{}:{uri}", message.method()));
         let wanted = match get("qop") {
-            "" => algorithm.hash(&format!("{ha1}:{nonce}:{ha2}")),
-            qop => algorithm.hash(&format!("{ha1}:{nonce}:{nc}:{cnonce}:{qop}:{ha2}")),
+            "" => algorithm.hash(format!("{ha1}:{nonce}:{ha2}")),
+            qop => algorithm.hash(format!("{ha1}:{nonce}:{nc}:{cnonce}:{qop}:{ha2}")),
         };
         let response = get("response").to_ascii_lowercase();
         let right = bool::from(wanted.as_bytes().ct_eq(response.as_bytes()))

@@ -225,7 +225,7 @@ impl Dialog {
         }
         let named = if hop.scheme == "sips" { Some(Protocol::Tls) } else { hop.transport };
         let protocol = named.unwrap_or(self.flow.protocol);
-        let port = hop.port.unwrap_or(if protocol == Protocol::Tls { 5061 } else { 5060 });
+        let port = hop.port.unwrap_or(protocol.default_port());
         let remote = SocketAddr::new(ip, port);
         if protocol.is_reliable() && protocol == self.flow.protocol && ip == source {
             // The connection the far end made is its own way back.

@@ -10,7 +10,7 @@ use super::{
 };
 use crate::{
     Message,
-    flow::{Flow, Received, Transmit},
+    flow::{Flow, Protocol, Received, Transmit},
     response::{Copied, Response},
 };
 use bytes::Bytes;
@@ -123,6 +123,8 @@ pub struct Stack {
     pub(crate) by_origin: HashMap<String, u64>,
     /// INVITEs of theirs with reliable provisional answers, by their early dialog.
     pub(crate) by_early: HashMap<DialogId, u64>,
+    /// Where others can reach us, by protocol.
+    listening: Vec<(Protocol, SocketAddr)>,
     pub(crate) timers: Timers,
 }
 
@@ -152,6 +154,7 @@ impl Stack {
             by_branch: HashMap::new(),
             by_origin: HashMap::new(),
             by_early: HashMap::new(),
+            listening: Vec::new(),
             timers: Timers::default(),
         }
     }
@@ -226,9 +229,30 @@ impl Stack {
         Response { copied, status, reason, tag, headers, body, server, contact }.build()
     }
 
+    /// Says where our listeners are: Via and Contact of what leaves by a connection of ours name the
+    /// listener, not the connection's own end, which nobody can reach (RFC 3261 §18.1.1).
+    pub fn listens_on(&mut self, listening: Vec<(Protocol, SocketAddr)>) {
+        self.listening = listening;
+    }
+
+    fn reachable(&self, flow: &Flow) -> SocketAddr {
+        let local = flow.local;
+        let of_protocol =
+            || self.listening.iter().filter(|(p, a)| *p == flow.protocol && a.is_ipv4() == local.is_ipv4());
+        if of_protocol().any(|(_, address)| *address == local) {
+            return local;
+        }
+        let same_ip = of_protocol().find(|(_, address)| address.ip() == local.ip());
+        match same_ip.or_else(|| of_protocol().next()) {
+            Some((_, address)) if flow.protocol.is_reliable() => SocketAddr::new(local.ip(), address.port()),
+            _ if local.port() == 0 => SocketAddr::new(local.ip(), flow.protocol.default_port()),
+            _ => local,
+        }
+    }
+
     /// Our own address as others shall see it.
     pub(crate) fn own_address(&self, flow: &Flow) -> SocketAddr {
-        let local = flow.local;
+        let local = self.reachable(flow);
         match self.config.advertise.filter(|a| a.is_ipv4() == local.is_ipv4()) {
             Some(ip) => SocketAddr::new(ip, local.port()),
             None => local,
@@ -237,7 +261,7 @@ impl Stack {
 
     pub(crate) fn contact(&self, flow: &Flow) -> String {
         let transport = match flow.protocol {
-            crate::flow::Protocol::Udp => String::new(),
+            Protocol::Udp => String::new(),
             other => format!(";transport={}", other.as_str().to_ascii_lowercase()),
         };
         format!("<sip:{}{transport}>", self.own_address(flow))

@@ -75,7 +75,10 @@ fn naptr(order: u16, preference: u16, service: &str, replacement: &str) -> RData
     RData::NAPTR(NAPTR::new(order, preference, text("s"), text(service), text(""), name(replacement)))
 }
 
-fn found(records: &Records) -> Vec<(Protocol, (u16, u16), u16, u16, String)> {
+/// Protocol, order and preference of NAPTR, priority, weight, name and addresses.
+type Found = (Protocol, (u16, u16), u16, u16, String);
+
+fn found(records: &Records) -> Vec<Found> {
     let one = |s: &trunkline_sip::locate::Server| {
         (s.protocol, s.naptr, s.priority, s.weight, format!("{} {:?}", s.host, s.addresses))
     };
