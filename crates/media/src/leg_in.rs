@@ -134,10 +134,19 @@ impl Leg {
             }
             return;
         }
+        let (hears, payload_type) = (media.flowing.receive, media.payload_type);
+        if packet.payload_type == payload_type {
+            self.former = None;
+        } else if hears && self.former.is_some() {
+            let before = stages.enter(Stage::Decode);
+            self.hear_former(packet.payload_type, packet.payload);
+            stages.enter(before);
+            return;
+        }
         let arrived = now.nanos / 1_000 * u64::from(self.codec.clock()) / 1_000_000;
         self.reception.packet(packet.sequence, packet.timestamp, arrived as u32);
-        if (packet.payload_type == media.payload_type || Some(packet.payload_type) == self.former_payload_type)
-            && media.flowing.receive
+        if (packet.payload_type == payload_type || Some(packet.payload_type) == self.former_payload_type)
+            && hears
             && let Some(digit) = {
                 let before = stages.enter(Stage::Decode);
                 let digit = self.speech(packet.sequence, packet.timestamp, packet.marker, packet.payload);
@@ -212,7 +221,7 @@ impl Leg {
         self.passed.push(Frame { sequence: extended, timestamp, marker, payload: payload.into() });
     }
 
-    fn heard(&mut self, pcm: &[i16]) {
+    pub(crate) fn heard(&mut self, pcm: &[i16]) {
         // What the room speaks too goes on as it came.
         if !self.takes_packets() && self.fresh.len() + pcm.len() <= self.fresh.capacity() {
             self.fresh.extend_from_slice(pcm);
