@@ -89,7 +89,7 @@ impl Music {
         let key = NOTES.as_flattened().get(self.note).copied().unwrap_or(0);
         if key > 0 {
             self.voice(Voice::strike(key, LOUDNESS));
-            if self.note % NOTES[0].len() == 0 {
+            if self.note.is_multiple_of(NOTES[0].len()) {
                 self.voice(Voice::strike(key - 12, LOUDNESS));
             }
         }

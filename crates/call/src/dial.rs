@@ -57,7 +57,7 @@ impl DialFailure {
             Self::Silent => "the far end answered nothing at all".into(),
             Self::Unresolved(why) => format!("the far end's name has no address: {why}"),
             Self::Unreachable(why) => format!("the far end cannot be reached: {why}"),
-            Self::Loop => "the far end is this server: a call to ourselves would go round for ever".into(),
+            Self::Loop => "the far end is this server itself: a loop".into(),
             Self::NothingSent => "the call was given up before anything was sent".into(),
         }
     }

@@ -62,15 +62,15 @@ pub enum Output {
     Send(Transmit),
     /// Ask the DNS and answer with [`Input::Resolved`].
     Resolve(QueryId, locate::Query),
-    /// TLS connections of ours to this address show the certificate of this name, and lead to whoever
-    /// has a certificate for this host.
+    /// TLS connections of ours to this address, from now on, lead to whoever has a certificate for
+    /// this host, and show the certificate of this name.
     Expect {
         /// Where.
         remote: SocketAddr,
         /// The host, or the address in text.
         host: String,
-        /// The name of our certificate (`tls.client_certs`).
-        certificate: String,
+        /// The name of our certificate (`tls.client_certs`), if we show one.
+        certificate: Option<String>,
     },
     /// Tell the media threads.
     Media(MediaPlan),

@@ -103,6 +103,8 @@ pub(crate) struct Leg {
     ringing: Option<Box<Ringing>>,
     /// The number under which its codec was known before; what is under way still has it.
     pub(crate) former_payload_type: Option<u8>,
+    /// The codec before, until the far end speaks the present one.
+    pub(crate) former: Option<Box<Former>>,
     pub(crate) secured: Option<Box<Secured>>,
 }
 
@@ -199,6 +201,7 @@ impl Leg {
             played: None,
             ringing: None,
             former_payload_type: None,
+            former: None,
             secured: None,
         }
     }
@@ -215,7 +218,9 @@ impl Leg {
         let held = self.media.take();
         self.former_payload_type = held.as_ref().filter(|held| held.codec == media.codec).map(|held| held.payload_type);
         if held.as_ref().is_none_or(|held| held.codec != media.codec) {
-            self.codec = LegCodec::new(media.codec);
+            let before = std::mem::replace(&mut self.codec, LegCodec::new(media.codec));
+            let rate = self.codec.rate();
+            self.former = held.as_ref().and_then(|held| Former::new(held, before, &media, rate));
             self.resamplers = None;
             self.quiet = Box::default();
             self.out = VecDeque::default();
@@ -442,6 +447,10 @@ impl Leg {
         MediaFact::Closed { leg: self.key, stats: self.stats }
     }
 }
+
+mod former;
+
+use former::Former;
 
 #[cfg(test)]
 mod outage;

@@ -134,17 +134,35 @@ impl Leg {
             }
             return;
         }
+        self.audio(&packet, now, facts, stages);
+    }
+
+    /// A packet of audio, in the codec agreed on or the one before.
+    fn audio(&mut self, packet: &Packet<'_>, now: Time, facts: &mut Vec<MediaFact>, stages: &mut Stages) {
+        let Some((hears, payload_type)) = self.media.as_ref().map(|m| (m.flowing.receive, m.payload_type)) else {
+            return;
+        };
         let arrived = now.nanos / 1_000 * u64::from(self.codec.clock()) / 1_000_000;
         self.reception.packet(packet.sequence, packet.timestamp, arrived as u32);
-        if (packet.payload_type == media.payload_type || Some(packet.payload_type) == self.former_payload_type)
-            && media.flowing.receive
-            && let Some(digit) = {
-                let before = stages.enter(Stage::Decode);
-                let digit = self.speech(packet.sequence, packet.timestamp, packet.marker, packet.payload);
-                stages.enter(before);
-                digit
+        if packet.payload_type == payload_type {
+            self.former = None;
+        } else if self.former.is_some() {
+            // Its clock may be another one: its timestamps are compared with no others.
+            self.reception.clock_changed();
+            let before = stages.enter(Stage::Decode);
+            if hears {
+                self.hear_former(packet.payload_type, packet.payload);
             }
-        {
+            stages.enter(before);
+            return;
+        }
+        if !hears || (packet.payload_type != payload_type && Some(packet.payload_type) != self.former_payload_type) {
+            return;
+        }
+        let before = stages.enter(Stage::Decode);
+        let digit = self.speech(packet.sequence, packet.timestamp, packet.marker, packet.payload);
+        stages.enter(before);
+        if let Some(digit) = digit {
             self.stats.digits += 1;
             let code = (0..16).find(|code| digit_of(*code) == Some(digit)).unwrap_or(0);
             facts.push(MediaFact::Dtmf { leg: self.key.clone(), code, digit: Some(digit) });
@@ -212,7 +230,7 @@ impl Leg {
         self.passed.push(Frame { sequence: extended, timestamp, marker, payload: payload.into() });
     }
 
-    fn heard(&mut self, pcm: &[i16]) {
+    pub(crate) fn heard(&mut self, pcm: &[i16]) {
         // What the room speaks too goes on as it came.
         if !self.takes_packets() && self.fresh.len() + pcm.len() <= self.fresh.capacity() {
             self.fresh.extend_from_slice(pcm);

@@ -17,7 +17,7 @@ use trunkline_exchange::{
 };
 use trunkline_media::Media;
 use trunkline_store::{OptionsOwner, Store, Write};
-use trunkline_transport::Transport;
+use trunkline_transport::{Peer, Transport};
 
 /// The API requests that wait for their reply. The map is touched once when a request comes and
 /// once when it is answered, never on a packet's path.
@@ -49,7 +49,7 @@ impl Outputs {
             Output::Send(transmit) => self.transport.send(transmit),
             Output::Resolve(id, query) => self.names.ask(id, query),
             Output::Expect { remote, host, certificate } => {
-                let peer = trunkline_transport::Peer { name: host, identity: Some(certificate) };
+                let peer = Peer { name: host, identity: certificate };
                 self.transport.expect(remote, peer);
             }
             Output::Media(plan) => self.media.submit(plan),

@@ -107,7 +107,7 @@ impl Server {
         let ready = Arc::new(AtomicBool::new(true));
         let outputs = Outputs {
             transport: transport.clone(),
-            names: Names::new(&config, transport.clone(), inbox.clone()),
+            names: Names::new(&config.dns_servers, inbox.clone()),
             media,
             store,
             webhooks: trunkline_api::Webhooks::start(webhook, &keys, Arc::new(clock::now))?,

@@ -1,6 +1,6 @@
 //! The INVITE of a call out: one target after the other, and what each of them answers.
 
-use super::outcome::text_of;
+use super::{outcome::text_of, securing::expect};
 use crate::{Exchange, Output};
 use std::time::Duration;
 use trunkline_call::{
@@ -9,11 +9,7 @@ use trunkline_call::{
     session_timer,
 };
 use trunkline_routing::record::Options;
-use trunkline_sip::{
-    Address, ClientId, Credentials, DialogId, Event, HeaderList, Message, Outgoing, Uri,
-    flow::{Flow, Protocol},
-    locate::Target,
-};
+use trunkline_sip::{Address, ClientId, Credentials, DialogId, Event, HeaderList, Message, Outgoing, Uri, flow::Flow};
 use trunkline_types::{CallId, Time, is_reserved_header, limits, normalize_number};
 
 /// How long a target may be silent while another one is left, milliseconds.
@@ -71,7 +67,7 @@ impl Exchange {
             return;
         };
         let flow = self.outbound.own.flow_to(target.protocol, target.address);
-        expect(&target, &leg.plan.options, outputs);
+        expect(&target, leg.plan.own_peer.then_some(&leg.plan.options), outputs);
         leg.current = Some(target);
         let (is_last, client, begun) = (leg.targets.is_empty(), leg.client.clone(), leg.begun);
         let after = leg.plan.options.next_target_after_ms.unwrap_or(NEXT_TARGET_AFTER_MS).max(1);
@@ -310,15 +306,6 @@ impl Exchange {
             transport,
             source,
         }
-    }
-}
-
-/// The certificate that a trunk wants to see.
-pub(super) fn expect(target: &Target, options: &Options, outputs: &mut Vec<Output>) {
-    if target.protocol == Protocol::Tls
-        && let Some(certificate) = options.client_certificate.clone().filter(|name| !name.is_empty())
-    {
-        outputs.push(Output::Expect { remote: target.address, host: target.host.clone(), certificate });
     }
 }
 

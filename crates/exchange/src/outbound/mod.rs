@@ -2,7 +2,7 @@
 //!
 //! [`creating`] makes the call, [`locating`] finds out where the far end is, [`inviting`] asks one
 //! target after the other, [`outcome`] turns what came of it into an API error. [`health`] remembers
-//! which targets failed, [`allowance`] how many calls a trunk may make, [`registering`] keeps
+//! which targets failed, [`securing`] says whom TLS must lead to, [`allowance`] how many calls a trunk may make, [`registering`] keeps
 //! trunks registered.
 
 mod allowance;
@@ -14,5 +14,6 @@ mod locating;
 mod outcome;
 mod own;
 mod registering;
+mod securing;
 
 pub(crate) use leg::{Caller, Outbound, Waiting};

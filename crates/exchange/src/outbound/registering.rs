@@ -2,9 +2,10 @@
 //! is kept open.
 
 use super::{
-    inviting::{expect, retry_after},
+    inviting::retry_after,
     leg::Asker,
     locating::{literal, query_of},
+    securing::expect,
 };
 use crate::{Exchange, Output, port::Level};
 use bytes::Bytes;
@@ -109,6 +110,7 @@ fn contact(user: &str, host: &str, flow: &Flow) -> String {
 impl Exchange {
     /// Where we listen: calls out leave from there, and never go there.
     pub fn listens_on(&mut self, addresses: Vec<(Protocol, std::net::SocketAddr)>) {
+        self.stack.listens_on(addresses.clone());
         self.outbound.own.listening = addresses;
         self.outbound.own.advertised = self.config.stack.advertise;
     }
@@ -220,6 +222,10 @@ impl Exchange {
     ) {
         let targets: Vec<_> =
             targets.into_iter().filter(|t| !self.outbound.own.is_own(t.protocol, t.address)).take(32).collect();
+        let options = self.directory.trunk_options(trunk);
+        for target in &targets {
+            expect(target, Some(&options), outputs);
+        }
         let Some(held) = self.outbound.registrations.by_trunk.get_mut(trunk) else { return };
         let registers = held.registers && held.due.is_none() && held.current.is_none();
         if registers {
@@ -252,7 +258,6 @@ impl Exchange {
         let Some(flow) = self.outbound.own.flow_to(target.protocol, target.address) else {
             return self.not_registered(trunk, "no socket of ours leads there", None, now, outputs);
         };
-        expect(&target, &self.directory.trunk_options(trunk), outputs);
         let outgoing = self.register_request(&stored, call_id, routes, expires, flow, peers);
         let mut actions = Vec::new();
         let client = self.stack.send_outside("REGISTER", outgoing, now, &mut actions);

@@ -104,7 +104,12 @@ impl Stage {
     }
 
     pub fn negotiate(&self, phone: &Phone, flowing: Flowing) {
-        self.media.submit(MediaPlan::Negotiated { leg: leg(&phone.name), media: phone.media(flowing) });
+        self.media.submit(MediaPlan::Negotiated { leg: leg(&phone.name), media: phone.media(phone.codec, flowing) });
+    }
+
+    /// Another codec, which the telephone does not know of yet.
+    pub fn negotiate_codec(&self, phone: &Phone, codec: Codec) {
+        self.media.submit(MediaPlan::Negotiated { leg: leg(&phone.name), media: phone.media(codec, BOTH) });
     }
 
     pub fn start(&self, name: &str, timeout: Duration) {
@@ -201,22 +206,17 @@ impl Phone {
     }
 
     pub fn payload_type(&self) -> u8 {
-        match self.codec {
-            Codec::Pcmu => 0,
-            Codec::Pcma => 8,
-            Codec::G722 => 9,
-            Codec::Opus => 96,
-        }
+        number_of(self.codec)
     }
 
-    fn media(&self, flowing: Flowing) -> LegMedia {
+    fn media(&self, codec: Codec, flowing: Flowing) -> LegMedia {
         LegMedia {
             remote: Some(self.socket.local_addr().unwrap()),
             remote_rtcp: None,
-            codec: self.codec,
-            payload_type: self.payload_type(),
+            codec,
+            payload_type: number_of(codec),
             telephone_event: Some(EVENT),
-            telephone_event_clock: if self.codec == Codec::Opus { 48_000 } else { 8_000 },
+            telephone_event_clock: if codec == Codec::Opus { 48_000 } else { 8_000 },
             crypto: self.crypto.clone(),
             ptime: self.ptime,
             flowing,
@@ -272,6 +272,15 @@ impl Phone {
     /// How strong a tone is in what was heard last, as the amplitude of its sine.
     pub fn strength(&self, frequency: f64) -> f64 {
         strength(&self.heard, frequency, self.rate)
+    }
+}
+
+fn number_of(codec: Codec) -> u8 {
+    match codec {
+        Codec::Pcmu => 0,
+        Codec::Pcma => 8,
+        Codec::G722 => 9,
+        Codec::Opus => 96,
     }
 }
 
