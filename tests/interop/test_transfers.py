@@ -264,6 +264,40 @@ async def test_a_telephone_moves_to_another_room(server, lk, hooks):
         assert error.code == "not_found"
 
 
+async def hears(call: Incoming, hertz: float, what: str):
+    """Waits until a telephone hears this tone above all."""
+
+    async def heard():
+        call.sound.heard.clear()
+        return abs((await call.sound.tone())[0] - hertz) <= 3
+
+    await eventually(heard, what)
+
+
+async def test_a_warm_transfer(server, lk):
+    async with Callee(answers(600)) as customer, Callee(answers(700)) as colleague:
+        first, second = await outbound.trunk(lk, customer.place), await outbound.trunk(lk, colleague.place)
+        async with Peer(server, "out", "agent") as agent:
+            await agent.play(440)
+            await lk.sip.create_sip_participant(outbound.request(first, participant_identity="customer"))
+            await hears(await customer.call(), 440, "the agent, by the customer")
+            async with Peer(server, "consult", "agent") as aside:
+                await aside.play(880)
+                request = outbound.request(second, room="consult", participant_identity="colleague")
+                await lk.sip.create_sip_participant(request)
+                await hears(await colleague.call(), 880, "the summary, by the colleague")
+                # The customer has heard nothing of it.
+                await hears(await customer.call(), 440, "the agent, by the customer")
+            move = api.MoveParticipantRequest(room="consult", identity="colleague", destination_room="out")
+            await lk.room.move_participant(move)
+            await agent.until(lambda: "colleague" in agent.room.remote_participants, "the colleague")
+        await hears(await customer.call(), 700, "the colleague, by the customer")
+        await hears(await colleague.call(), 600, "the customer, by the colleague")
+        for end in (customer, colleague):
+            methods = [m.start.split()[0] for m in end.calls[0].received if m.is_request]
+            assert b"BYE" not in methods, "both calls are up"
+
+
 async def test_from_the_command_line(server, lk):
     async with Callee(answers()) as callee:
         trunk = await outbound.trunk(lk, callee.place)
