@@ -103,7 +103,6 @@ pub fn call(id: &str, created_at_ms: i64) -> CallRecord {
         transfers: Vec::new(),
         explanation: Explanation::of(&serde_json::json!({ "rule": "SDR_1" })),
         codec: None,
-        transfers: Vec::new(),
         media: LegStats::default(),
     }
 }
