@@ -6,7 +6,7 @@ use std::{
     net::{SocketAddr, UdpSocket},
     sync::{
         atomic::{AtomicBool, Ordering},
-        mpsc::Sender,
+        mpsc::SyncSender,
     },
     time::{Duration, Instant},
 };
@@ -14,14 +14,12 @@ use std::{
 /// How long the socket is waited at before it is looked whether to stop.
 const PATIENCE: Duration = Duration::from_millis(50);
 
-/// What arrived for one of them.
+/// One of them was called.
 #[derive(Clone, Debug)]
-pub struct Arrival {
-    /// `INVITE`, `ACK`, `BYE` or `REFER`, the first time each.
-    pub method: String,
-    /// The number called.
+pub struct Called {
+    /// The number.
     pub to: String,
-    /// When.
+    /// When the INVITE was here.
     pub at: Instant,
 }
 
@@ -56,7 +54,7 @@ impl Callees {
     /// # Errors
     /// The socket fails.
     #[expect(clippy::disallowed_methods, reason = "it measures the real clock")]
-    pub fn serve(&self, told: &Sender<Arrival>, stop: &AtomicBool) -> std::io::Result<()> {
+    pub fn serve(&self, told: &SyncSender<Called>, stop: &AtomicBool) -> std::io::Result<()> {
         let mut buffer = vec![0; 65_535];
         while !stop.load(Ordering::Relaxed) {
             match self.socket.recv_from(&mut buffer) {
@@ -66,9 +64,9 @@ impl Callees {
                     let method = text.split(' ').next().unwrap_or_default().to_owned();
                     let to = header(&text, "To").and_then(user).unwrap_or_default();
                     self.received(&method, &text, from)?;
-                    if matches!(method.as_str(), "INVITE" | "ACK" | "BYE" | "REFER") {
-                        // Nobody listens at the end of a measurement.
-                        let _ = told.send(Arrival { method, to, at });
+                    if method == "INVITE" {
+                        // Repetitions may find no room, and nobody listens at the end of a measurement.
+                        let _ = told.try_send(Called { to, at });
                     }
                 }
                 Err(error) if matches!(error.kind(), ErrorKind::WouldBlock | ErrorKind::TimedOut) => {}

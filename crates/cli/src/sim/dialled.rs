@@ -16,7 +16,7 @@ use std::{
 };
 use tokio::{sync::Semaphore, time::interval};
 use trunkline_sim::{
-    dialled::{Arrival, Callees},
+    dialled::{Called, Callees},
     load::LoadResult,
 };
 
@@ -52,7 +52,7 @@ impl Dialled {
     #[expect(clippy::disallowed_methods, reason = "it measures the real clock")]
     async fn live(self) -> anyhow::Result<()> {
         let callees = Callees::bind(self.transfer)?;
-        let (told, heard) = mpsc::channel();
+        let (told, heard) = mpsc::sync_channel(self.calls as usize * 2);
         let stop = Arc::new(AtomicBool::new(false));
         let api = Arc::new(Api { client: reqwest::Client::new(), server: self.server.clone() });
         let trunk = api.trunk(&callees.address().to_string()).await?;
@@ -68,10 +68,8 @@ impl Dialled {
         api.post("SIP", "DeleteSIPTrunk", json!({ "sip": { "admin": true } }), json!({ "sip_trunk_id": trunk }))
             .await?;
         let mut invited: HashMap<String, Instant> = HashMap::new();
-        for Arrival { method, to, at } in heard.try_iter() {
-            if method == "INVITE" {
-                invited.entry(to).or_insert(at);
-            }
+        for Called { to, at } in heard.try_iter() {
+            invited.entry(to).or_insert(at);
         }
         let failed = self.calls as usize - done.len();
         let value = json!({
