@@ -13,7 +13,7 @@ use trunkline_room::{
     worker::{AgentRequest, RestartPolicy},
 };
 use trunkline_routing::{
-    CallFacts, Dispatch, Outcome,
+    CallFacts, Decision, Dispatch, Outcome,
     record::{AgentDispatch, AgentLeft, DtmfMethod, MediaEncryption, Options, RoomConfig, TransferStep},
 };
 use trunkline_sdp::{AudioCodec, Encryption, KeyMaterial, Security};
@@ -79,6 +79,18 @@ impl Exchange {
                 }
             }
         }
+        self.admit_as(decision, received, message, now, outputs);
+    }
+
+    /// Does what was decided.
+    fn admit_as(
+        &mut self,
+        decision: Decision,
+        received: &Received,
+        message: &Message,
+        now: Time,
+        outputs: &mut Vec<Output>,
+    ) {
         match decision.outcome {
             Outcome::Accept(dispatch) | Outcome::AskPin(dispatch)
                 if let Err((status, reason)) = self.replaced(message, dispatch.trunk.as_ref().map(|t| &t.id)) =>

@@ -134,26 +134,35 @@ impl Leg {
             }
             return;
         }
-        let (hears, payload_type) = (media.flowing.receive, media.payload_type);
+        self.audio(&packet, now, facts, stages);
+    }
+
+    /// A packet of audio, in the codec agreed on or the one before.
+    fn audio(&mut self, packet: &Packet<'_>, now: Time, facts: &mut Vec<MediaFact>, stages: &mut Stages) {
+        let Some((hears, payload_type)) = self.media.as_ref().map(|m| (m.flowing.receive, m.payload_type)) else {
+            return;
+        };
+        let arrived = now.nanos / 1_000 * u64::from(self.codec.clock()) / 1_000_000;
+        self.reception.packet(packet.sequence, packet.timestamp, arrived as u32);
         if packet.payload_type == payload_type {
             self.former = None;
-        } else if hears && self.former.is_some() {
+        } else if self.former.is_some() {
+            // Its clock may be another one: its timestamps are compared with no others.
+            self.reception.clock_changed();
             let before = stages.enter(Stage::Decode);
-            self.hear_former(packet.payload_type, packet.payload);
+            if hears {
+                self.hear_former(packet.payload_type, packet.payload);
+            }
             stages.enter(before);
             return;
         }
-        let arrived = now.nanos / 1_000 * u64::from(self.codec.clock()) / 1_000_000;
-        self.reception.packet(packet.sequence, packet.timestamp, arrived as u32);
-        if (packet.payload_type == payload_type || Some(packet.payload_type) == self.former_payload_type)
-            && hears
-            && let Some(digit) = {
-                let before = stages.enter(Stage::Decode);
-                let digit = self.speech(packet.sequence, packet.timestamp, packet.marker, packet.payload);
-                stages.enter(before);
-                digit
-            }
-        {
+        if !hears || (packet.payload_type != payload_type && Some(packet.payload_type) != self.former_payload_type) {
+            return;
+        }
+        let before = stages.enter(Stage::Decode);
+        let digit = self.speech(packet.sequence, packet.timestamp, packet.marker, packet.payload);
+        stages.enter(before);
+        if let Some(digit) = digit {
             self.stats.digits += 1;
             let code = (0..16).find(|code| digit_of(*code) == Some(digit)).unwrap_or(0);
             facts.push(MediaFact::Dtmf { leg: self.key.clone(), code, digit: Some(digit) });

@@ -8,9 +8,9 @@ use std::time::Duration;
 use trunkline_call::media::{Codec, Flowing, MediaFact, MediaPlan, Sound};
 
 const ROOM: &str = "RM_one";
-/// Half of what is said is heard, or a tenth at most.
+/// Half of what is said is heard, or a quarter at most: speech has something of every tone.
 const HEARD: f64 = 4_000.0;
-const UNHEARD: f64 = 800.0;
+const UNHEARD: f64 = 2_000.0;
 
 fn hears(phone: &Phone, frequency: f64) -> bool {
     phone.strength(frequency) > HEARD

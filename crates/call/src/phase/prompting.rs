@@ -242,7 +242,7 @@ impl Prompting {
         Phase::Prompting(self)
     }
 
-    fn dismissed(self: Box<Self>, facts: &mut Facts, now: Time, effects: &mut Vec<Effect>) -> Phase {
+    fn dismissed(&self, facts: &mut Facts, now: Time, effects: &mut Vec<Effect>) -> Phase {
         self.over(EndReason::WrongPin, 403, "no right pin was entered".into(), facts, now, effects)
     }
 
