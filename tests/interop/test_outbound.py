@@ -36,7 +36,13 @@ async def server(tmp_path, hooks):
 
 async def test_a_call_is_answered_and_both_hear_each_other(server, lk, hooks):
     headers = [("X-Account", "4711"), ("X-Other", "not mapped")]
-    async with Callee(answers(600, headers)) as callee, Peer(server, "out", "agent") as agent:
+
+    async def rings_until_told(call):
+        call.respond("180 Ringing")
+        await call.go.wait()
+        await call.answer(600, headers)
+
+    async with Callee(rings_until_told) as callee, Peer(server, "out", "agent") as agent:
         await agent.play(440)
         statuses: list[str] = []
 
@@ -56,10 +62,14 @@ async def test_a_call_is_answered_and_both_hear_each_other(server, lk, hooks):
             trunk, headers={"X-Both": "of the request; ä"}, participant_attributes={"mood": "good"},
             participant_name="Customer", participant_metadata="m",
         )
-        made = await lk.sip.create_sip_participant(request)
+        making = asyncio.create_task(lk.sip.create_sip_participant(request))
+        call = await callee.call()
+        # The client tells what holds when it tells it: each status is waited for.
+        await agent.until(lambda: "ringing" in statuses, "the status ringing")
+        call.go.set()
+        made = await making
         assert (made.room_name, made.participant_identity) == ("out", IDENTITY)
         assert made.sip_call_id.startswith("SCL_") and made.participant_id.startswith("PA_")
-        call = await callee.call()
 
         shown = await outbound.participant(lk, "out", IDENTITY)
         assert shown.sid == made.participant_id and shown.kind == api.ParticipantInfo.Kind.SIP

@@ -2,6 +2,7 @@
 //! to, goes where a REFER points.
 
 use std::{
+    collections::HashMap,
     io::ErrorKind,
     net::{SocketAddr, UdpSocket},
     sync::{
@@ -11,8 +12,12 @@ use std::{
     time::{Duration, Instant},
 };
 
-/// How long the socket is waited at before it is looked whether to stop.
-const PATIENCE: Duration = Duration::from_millis(50);
+/// How long the socket is waited at before it is looked whether to stop, and what to say again.
+const PATIENCE: Duration = Duration::from_millis(20);
+/// RFC 3261 §17.1.1.1.
+const T1: Duration = Duration::from_millis(500);
+/// How often something is said that nobody answers.
+const TRIES: u32 = 7;
 
 /// One of them was called.
 #[derive(Clone, Debug)]
@@ -30,6 +35,19 @@ pub struct Callees {
     local: SocketAddr,
     /// They stay and wait to be transferred.
     stay: bool,
+    /// What is said again, by Call-ID, until it is answered: a 200 by ACK, a request by its response.
+    open: HashMap<String, Said>,
+}
+
+/// A message that nobody has answered.
+#[derive(Debug)]
+struct Said {
+    text: String,
+    to: SocketAddr,
+    /// The method that answers it, or whose response does.
+    until: &'static str,
+    again: Instant,
+    tries: u32,
 }
 
 impl Callees {
@@ -41,7 +59,7 @@ impl Callees {
         let socket = UdpSocket::bind("127.0.0.1:0")?;
         socket.set_read_timeout(Some(PATIENCE))?;
         let local = socket.local_addr()?;
-        Ok(Self { socket, local, stay })
+        Ok(Self { socket, local, stay, open: HashMap::new() })
     }
 
     /// Where they are called.
@@ -54,16 +72,17 @@ impl Callees {
     /// # Errors
     /// The socket fails.
     #[expect(clippy::disallowed_methods, reason = "it measures the real clock")]
-    pub fn serve(&self, told: &SyncSender<Called>, stop: &AtomicBool) -> std::io::Result<()> {
+    pub fn serve(mut self, told: &SyncSender<Called>, stop: &AtomicBool) -> std::io::Result<()> {
         let mut buffer = vec![0; 65_535];
         while !stop.load(Ordering::Relaxed) {
+            self.say_again(Instant::now())?;
             match self.socket.recv_from(&mut buffer) {
                 Ok((length, from)) => {
                     let at = Instant::now();
                     let text = String::from_utf8_lossy(&buffer[..length]).into_owned();
                     let method = text.split(' ').next().unwrap_or_default().to_owned();
                     let to = header(&text, "To").and_then(user).unwrap_or_default();
-                    self.received(&method, &text, from)?;
+                    self.received(&method, &text, from, at)?;
                     if method == "INVITE" {
                         // Repetitions may find no room, and nobody listens at the end of a measurement.
                         let _ = told.try_send(Called { to, at });
@@ -77,24 +96,59 @@ impl Callees {
         Ok(())
     }
 
-    fn received(&self, method: &str, text: &str, from: SocketAddr) -> std::io::Result<()> {
+    fn received(&mut self, method: &str, text: &str, from: SocketAddr, now: Instant) -> std::io::Result<()> {
+        let call_id = header(text, "Call-ID").unwrap_or_default().to_owned();
+        let answered = if method == "SIP/2.0" { header(text, "CSeq").unwrap_or_default() } else { method };
+        if self.open.get(&call_id).is_some_and(|said| answered.ends_with(said.until)) {
+            self.open.remove(&call_id);
+        }
         match method {
             "INVITE" => {
                 self.send(&self.response(text, "180 Ringing", ""), from)?;
                 let sdp =
                     "v=0\r\no=- 1 1 IN IP4 127.0.0.1\r\ns=-\r\nc=IN IP4 127.0.0.1\r\nt=0 0\r\nm=audio 9 RTP/AVP 0\r\n";
-                self.send(&self.response(text, "200 OK", sdp), from)
+                let answer = self.response(text, "200 OK", sdp);
+                self.say(call_id, answer, from, "ACK", now)
             }
-            "ACK" if !self.stay => self.send(&self.request(text, "BYE", 2, "", ""), from),
+            "ACK" if !self.stay => {
+                let bye = self.request(text, "BYE", 2, "", "");
+                self.say(call_id, bye, from, "BYE", now)
+            }
             "REFER" => {
                 self.send(&self.response(text, "202 Accepted", ""), from)?;
                 let more = "Event: refer\r\nSubscription-State: terminated;reason=noresource\r\n\
                             Content-Type: message/sipfrag;version=2.0\r\n";
-                self.send(&self.request(text, "NOTIFY", 2, more, "SIP/2.0 200 OK\r\n"), from)
+                let notify = self.request(text, "NOTIFY", 2, more, "SIP/2.0 200 OK\r\n");
+                self.say(call_id, notify, from, "NOTIFY", now)
             }
             "BYE" | "INFO" | "OPTIONS" | "UPDATE" => self.send(&self.response(text, "200 OK", ""), from),
             _ => Ok(()),
         }
+    }
+
+    /// Says it, and again until `until` comes.
+    fn say(
+        &mut self,
+        call_id: String,
+        text: String,
+        to: SocketAddr,
+        until: &'static str,
+        now: Instant,
+    ) -> std::io::Result<()> {
+        self.send(&text, to)?;
+        self.open.insert(call_id, Said { text, to, until, again: now + T1, tries: 1 });
+        Ok(())
+    }
+
+    fn say_again(&mut self, now: Instant) -> std::io::Result<()> {
+        let mut due = Vec::new();
+        self.open.retain(|_, said| said.tries < TRIES);
+        for said in self.open.values_mut().filter(|said| said.again <= now) {
+            said.again = now + T1 * 2u32.pow(said.tries.min(3));
+            said.tries += 1;
+            due.push((said.text.clone(), said.to));
+        }
+        due.into_iter().try_for_each(|(text, to)| self.send(&text, to))
     }
 
     /// A response; the tag is the same for all of a call.
