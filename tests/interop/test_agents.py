@@ -391,7 +391,8 @@ async def test_a_worker_that_asks_and_never_reads_is_let_go(house):
         async def none_left():
             return not await workers()
 
-        await eventually(none_left, "the end of a worker that does not read")
+        # What it may say in a second fills the buffers of both kernels only after a while.
+        await eventually(none_left, "the end of a worker that does not read", 90)
     async with Worker(house, "router"), Call(house) as call:
         await call.greeted()
         call.talk()
