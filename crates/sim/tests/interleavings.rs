@@ -158,8 +158,15 @@ fn check(duel: &Duel, race: &str, trace: &Trace) {
     assert_eq!(duel.sides[0].records.len(), 1, "the caller has no record: {}", told());
 }
 
-/// Tries every order of the first steps, deeper and deeper as long as the runs last.
-fn search(race: &str, make: impl Fn() -> Duel, losses: usize) {
+/// Tries every order of the first steps, deeper and deeper as long as the runs last. What `seen` names
+/// must be on the wire in one of them at least: a race that never happened proves nothing.
+fn search(race: &str, seen: &[&str], make: impl Fn() -> Duel, losses: usize) {
+    let mut unseen = seen.to_vec();
+    explore(race, make, losses, |duel| unseen.retain(|wanted| !duel.ladder.iter().any(|line| line.contains(wanted))));
+    assert!(unseen.is_empty(), "{race}: never seen in any order: {unseen:?}");
+}
+
+fn explore(race: &str, make: impl Fn() -> Duel, losses: usize, mut look: impl FnMut(&Duel)) {
     let mut left = runs();
     for depth in 2.. {
         let mut trace = Trace::new();
@@ -173,6 +180,7 @@ fn search(race: &str, make: impl Fn() -> Duel, losses: usize) {
             let mut duel = make();
             play(&mut duel, &mut trace, depth, losses);
             check(&duel, race, &trace);
+            look(&duel);
             done += 1;
             deeper |= trace.len() == depth;
             while let Some((chosen, width)) = trace.pop() {
@@ -195,40 +203,75 @@ fn search(race: &str, make: impl Fn() -> Duel, losses: usize) {
 
 #[test]
 fn a_call_is_given_up_while_it_is_answered() {
-    search("CANCEL and 200", || with(begin(2, false), [(0, delete(0))]), 0);
-    search("CANCEL and 200, one message lost", || with(begin(2, false), [(0, delete(0))]), 1);
-    search("the called side goes while it answers", || with(begin(2, false), [(0, delete(0)), (1, delete(1))]), 0);
+    search(
+        "CANCEL and 200",
+        &["CANCEL", "487", "200 OK (CSeq: 1 INVITE)", "BYE"],
+        || with(begin(2, false), [(0, delete(0))]),
+        0,
+    );
+    search("CANCEL and 200, one message lost", &["CANCEL", "lost"], || with(begin(2, false), [(0, delete(0))]), 1);
+    search(
+        "the called side goes while it answers",
+        &["BYE", "480"],
+        || with(begin(2, false), [(0, delete(0)), (1, delete(1))]),
+        0,
+    );
 }
 
 #[test]
 fn both_hang_up() {
-    search("BYE and BYE", || with(begin(2, true), [(0, delete(0)), (1, delete(1))]), 0);
-    search("BYE and BYE, one message lost", || with(begin(2, true), [(0, delete(0)), (1, delete(1))]), 1);
+    search(
+        "BYE and BYE",
+        &["→ 10.0.0.1:5060 BYE", "→ 10.0.0.2:5060 BYE"],
+        || with(begin(2, true), [(0, delete(0)), (1, delete(1))]),
+        0,
+    );
+    search(
+        "BYE and BYE, one message lost",
+        &["→ 10.0.0.1:5060 BYE", "→ 10.0.0.2:5060 BYE", "lost"],
+        || with(begin(2, true), [(0, delete(0)), (1, delete(1))]),
+        1,
+    );
 }
 
 #[test]
 fn a_transfer_meets_the_end() {
     for (asks, ends) in [(0, 0), (0, 1), (1, 0), (1, 1)] {
         let race = format!("REFER by {asks}, BYE by {ends}");
-        search(&race, || with(begin(2, true), [(asks, transfer(asks)), (ends, delete(ends))]), 0);
+        search(
+            &race,
+            &["REFER", "202", "BYE"],
+            || with(begin(2, true), [(asks, transfer(asks)), (ends, delete(ends))]),
+            0,
+        );
     }
 }
 
 #[test]
 fn both_hold_at_once() {
-    search("re-INVITE and re-INVITE", || ended_later(with(begin(2, true), [(0, hold(0)), (1, hold(1))])), 0);
-    search("re-INVITE, re-INVITE and BYE", || with(begin(2, true), [(0, hold(0)), (1, hold(1)), (0, delete(0))]), 0);
+    search(
+        "re-INVITE and re-INVITE",
+        &["→ 10.0.0.1:5060 INVITE", "→ 10.0.0.2:5060 INVITE", "491"],
+        || ended_later(with(begin(2, true), [(0, hold(0)), (1, hold(1))])),
+        0,
+    );
+    search(
+        "re-INVITE, re-INVITE and BYE",
+        &["→ 10.0.0.2:5060 INVITE", "491", "BYE"],
+        || with(begin(2, true), [(0, hold(0)), (1, hold(1)), (0, delete(0))]),
+        0,
+    );
 }
 
 #[test]
 fn answers_are_repeated_until_they_are_acknowledged() {
-    search("200 and ACK, two messages lost", || ended_later(begin(2, false)), 2);
+    search("200 and ACK, two messages lost", &["ACK", "lost"], || ended_later(begin(2, false)), 2);
 }
 
 #[test]
 fn two_answer_one_call() {
-    search("two 200s", || ended_later(begin(3, false)), 0);
-    search("two 200s and CANCEL", || with(begin(3, false), [(0, delete(0))]), 0);
+    search("two 200s", &["→ 10.0.0.2:5060 ACK", "→ 10.0.0.3:5060 ACK", "BYE"], || ended_later(begin(3, false)), 0);
+    search("two 200s and CANCEL", &["CANCEL", "BYE"], || with(begin(3, false), [(0, delete(0))]), 0);
 }
 
 fn with<const N: usize>(mut duel: Duel, acts: [(usize, Command); N]) -> Duel {
@@ -259,6 +302,8 @@ fn lossy_call(seed: u64) -> bool {
     let limit = duel.now() + second(900);
     while duel.wait(limit) {}
     check(&duel, &format!("seed {seed}"), &Trace::new());
+    let held = format!("→ {} INVITE", address_of(1 - (seed % 2) as usize));
+    assert!(duel.ladder.iter().any(|line| line.starts_with(&held)), "seed {seed}: nobody was held: {:#?}", duel.ladder);
     duel.sides.iter().all(|side| {
         side.records.values().any(|r| r.answered_at_ms.is_some())
             && side.records.values().all(|r| {

@@ -2,8 +2,8 @@
 //!
 //! [`creating`] makes the call, [`locating`] finds out where the far end is, [`inviting`] asks one
 //! target after the other, [`outcome`] turns what came of it into an API error. [`health`] remembers
-//! which targets failed, [`securing`] says whom TLS must lead to, [`allowance`] how many calls a trunk may make, [`registering`] keeps
-//! trunks registered.
+//! which targets failed, [`securing`] says whom TLS must lead to, [`allowance`] how many calls a trunk
+//! may make, [`registering`] keeps trunks registered.
 
 mod allowance;
 mod creating;
