@@ -175,10 +175,11 @@ class Dialog:
         return message_bytes(f"{method} {self.target} SIP/2.0", headers, body)
 
     async def send(self, method: str, more: dict[str, str], body: bytes = b"") -> Message:
-        """Sends a request and waits for its final response."""
+        """Sends a request and waits for its final response; for that of an INVITE as long as an agent may take."""
         self.cseq += 1
         raw = self.build(method, more, body)
-        self.final = await self.far_end.request(self.server, raw, self.call_id, f"{self.cseq} {method}")
+        seconds = 32 if method == "INVITE" else 10
+        self.final = await self.far_end.request(self.server, raw, self.call_id, f"{self.cseq} {method}", seconds)
         return self.final
 
     async def invite(

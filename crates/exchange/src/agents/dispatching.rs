@@ -144,6 +144,7 @@ impl Exchange {
             stage: Stage::Waiting,
             presence: Presence::Expected,
             refused: start.avoid.into_iter().collect(),
+            offered_at: now,
             rounds: 0,
             restarts: start.restarts,
             due: None,

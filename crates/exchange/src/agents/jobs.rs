@@ -166,12 +166,7 @@ impl Exchange {
                     self.offer(&id, now, outputs);
                     self.tell_waiting_of(&id);
                 }
-                (Stage::Offered(connection), _) => {
-                    if let Some(worker) = self.agents.worker_mut(connection) {
-                        worker.manners = Manners::Silent;
-                    }
-                    self.refused(&id, connection, now, outputs);
-                }
+                (Stage::Offered(connection), _) => self.unanswered(&id, connection, now, outputs),
                 (Stage::Assigned(_), Presence::There) => {}
                 (Stage::Assigned(_), Presence::Left) => {
                     // It went in the orderly way, and nobody has said how.

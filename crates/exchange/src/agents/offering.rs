@@ -1,7 +1,7 @@
 //! Which worker is asked for a job, and who is asked next.
 
 use super::{
-    table::{Stage, Work, Worker},
+    table::{Manners, Stage, Work, Worker},
     workers::naming,
 };
 use crate::{Exchange, Output, agents::table::Group, port::ConnectionId};
@@ -9,8 +9,10 @@ use std::time::Duration;
 use trunkline_room::worker::{JobStatus, Response};
 use trunkline_types::{JobId, Time};
 
-/// How long a worker may think about an offer.
+/// How long a worker may think about an offer when nobody else can be asked.
 const ANSWER: Duration = Duration::from_secs(10);
+/// How long it may think while somebody else could be asked: a caller hears it ring meanwhile.
+const WHILE_OTHERS_CAN: Duration = Duration::from_secs(2);
 /// When every worker has refused a job they are asked again after this, then after twice as long.
 const AGAIN: Duration = Duration::from_secs(5);
 /// The longest pause.
@@ -33,8 +35,9 @@ impl Exchange {
         };
         let worker_id = self.agents.worker(connection).map(|worker| worker.id.clone()).unwrap_or_default();
         self.agents.set_stage(id, Stage::Offered(connection));
-        self.agents.due_in(id, ANSWER, now);
+        self.agents.due_in(id, WHILE_OTHERS_CAN, now);
         let Some(work) = self.agents.work_mut(id) else { return false };
+        work.offered_at = now;
         if let Some(room) = room {
             work.job.room = room;
         }
@@ -49,6 +52,21 @@ impl Exchange {
         job.state.started_at_ns = now.unix_nanos();
         outputs.push(Output::Worker(connection, Box::new(Response::Availability { job, resuming })));
         true
+    }
+
+    /// A worker still thinks about an offer: it may go on, unless its time is over or another one could be asked.
+    pub(super) fn unanswered(&mut self, id: &JobId, connection: ConnectionId, now: Time, outputs: &mut Vec<Output>) {
+        let Some(work) = self.agents.work(id) else { return };
+        let left = ANSWER.saturating_sub(now.since(work.offered_at));
+        let asked_before = |other: &ConnectionId| *other == connection || work.refused.contains(other);
+        let another = self.agents.group(&work.group).any(|(who, worker)| worker.is_ready() && !asked_before(&who));
+        if !left.is_zero() && !another {
+            return self.agents.due_in(id, left.min(WHILE_OTHERS_CAN), now);
+        }
+        if let Some(worker) = self.agents.worker_mut(connection) {
+            worker.manners = Manners::Silent;
+        }
+        self.refused(id, connection, now, outputs);
     }
 
     /// Everybody has refused: they are asked again later.

@@ -73,6 +73,7 @@ impl Exchange {
             stage: Stage::Waiting,
             presence: Presence::Expected,
             refused: others,
+            offered_at: now,
             rounds: 0,
             restarts: 0,
             due: None,

@@ -135,6 +135,8 @@ pub(super) struct Work {
     pub(super) presence: Presence,
     /// Workers that have declined it or let it pass.
     pub(super) refused: BTreeSet<ConnectionId>,
+    /// When a worker was asked last.
+    pub(super) offered_at: Time,
     /// How often every worker has refused it.
     pub(super) rounds: u32,
     /// How often it was given away before.

@@ -102,6 +102,27 @@ fn who_lets_an_offer_pass_is_asked_last_until_it_answers() {
 }
 
 #[test]
+fn a_worker_may_think_for_long_only_while_nobody_else_can_be_asked() {
+    let mut world = World::default();
+    world.register(1, "");
+    world.make_room(Vec::new());
+    world.wait(Duration::from_secs(9));
+    assert_eq!(world.offers(1).len(), 1);
+    world.accept(1);
+    assert_eq!(world.passes(1).len(), 1, "nobody else is there, and it has answered in time");
+
+    world.ask(Command::CreateRoom("another".into(), RoomSettings::default()));
+    assert_eq!(world.offers(1).len(), 2);
+    world.wait(Duration::from_secs(3));
+    world.register(2, "");
+    world.wait(Duration::from_secs(2));
+    assert_eq!((world.offers(1).len(), world.offers(2).len()), (2, 1), "another one has come");
+    world.accept(2);
+    world.accept(1);
+    assert_eq!((world.passes(1).len(), world.passes(2).len()), (1, 1), "whoever answers first has it");
+}
+
+#[test]
 fn who_has_never_said_anything_is_asked_after_those_who_have() {
     let mut world = World::default();
     for worker in 1..=10 {
