@@ -16,6 +16,8 @@ use std::{
 const PATIENCE: Duration = Duration::from_millis(20);
 /// RFC 3261 §17.1.1.1.
 const T1: Duration = Duration::from_millis(500);
+/// How long the last calls may take to end.
+const LAST_CALLS: Duration = Duration::from_secs(10);
 /// How often something is said that nobody answers.
 const TRIES: u32 = 7;
 
@@ -37,6 +39,8 @@ pub struct Callees {
     stay: bool,
     /// What is said again, by Call-ID, until it is answered: a 200 by ACK, a request by its response.
     open: HashMap<String, Said>,
+    /// Where the callers of the calls that have not ended are reached, by Call-ID (their Contact).
+    callers: HashMap<String, String>,
 }
 
 /// A message that nobody has answered.
@@ -59,7 +63,7 @@ impl Callees {
         let socket = UdpSocket::bind("127.0.0.1:0")?;
         socket.set_read_timeout(Some(PATIENCE))?;
         let local = socket.local_addr()?;
-        Ok(Self { socket, local, stay, open: HashMap::new() })
+        Ok(Self { socket, local, stay, open: HashMap::new(), callers: HashMap::new() })
     }
 
     /// Where they are called.
@@ -67,15 +71,22 @@ impl Callees {
         self.local
     }
 
-    /// Answers until `stop` is set.
+    /// Answers until `stop` is set and every call is over, at most for a while; how many were not over then.
     ///
     /// # Errors
     /// The socket fails.
     #[expect(clippy::disallowed_methods, reason = "it measures the real clock")]
-    pub fn serve(mut self, told: &SyncSender<Called>, stop: &AtomicBool) -> std::io::Result<()> {
+    pub fn serve(mut self, told: &SyncSender<Called>, stop: &AtomicBool) -> std::io::Result<usize> {
         let mut buffer = vec![0; 65_535];
-        while !stop.load(Ordering::Relaxed) {
-            self.say_again(Instant::now())?;
+        let mut until = None;
+        loop {
+            let now = Instant::now();
+            if stop.load(Ordering::Relaxed)
+                && (self.callers.is_empty() || now >= *until.get_or_insert(now + LAST_CALLS))
+            {
+                return Ok(self.callers.len());
+            }
+            self.say_again(now)?;
             match self.socket.recv_from(&mut buffer) {
                 Ok((length, from)) => {
                     let at = Instant::now();
@@ -93,7 +104,6 @@ impl Callees {
                 Err(error) => return Err(error),
             }
         }
-        Ok(())
     }
 
     fn received(&mut self, method: &str, text: &str, from: SocketAddr, now: Instant) -> std::io::Result<()> {
@@ -102,8 +112,14 @@ impl Callees {
         if self.open.get(&call_id).is_some_and(|said| answered.ends_with(said.until)) {
             self.open.remove(&call_id);
         }
+        let accepted = method == "SIP/2.0" && text.starts_with("SIP/2.0 2");
+        if method == "BYE" || (accepted && answered.ends_with("BYE")) {
+            self.callers.remove(&call_id);
+        }
         match method {
             "INVITE" => {
+                let contact = header(text, "Contact").unwrap_or_default();
+                self.callers.insert(call_id.clone(), contact.trim_matches(['<', '>']).to_owned());
                 self.send(&self.response(text, "180 Ringing", ""), from)?;
                 let sdp =
                     "v=0\r\no=- 1 1 IN IP4 127.0.0.1\r\ns=-\r\nc=IN IP4 127.0.0.1\r\nt=0 0\r\nm=audio 9 RTP/AVP 0\r\n";
@@ -173,7 +189,8 @@ impl Callees {
     /// A request in the dialog of theirs.
     fn request(&self, theirs: &str, method: &str, cseq: u32, more: &str, body: &str) -> String {
         let value = |name: &str| header(theirs, name).unwrap_or_default();
-        let (call_id, target) = (value("Call-ID"), value("Contact").trim_matches(['<', '>']));
+        let call_id = value("Call-ID");
+        let target = self.callers.get(call_id).map_or("", String::as_str);
         let branch = call_id.split('@').next().unwrap_or_default();
         format!(
             "{method} {target} SIP/2.0\r\nVia: SIP/2.0/UDP {};branch=z9hG4bK{method}{branch}\r\nMax-Forwards: 70\r\n\

@@ -64,14 +64,17 @@ impl Dialled {
         let done = self.call_all(&api, &trunk).await?;
         let elapsed = begun.elapsed();
         stop.store(true, Ordering::Relaxed);
-        serving.join().map_err(|_| anyhow::anyhow!("the callees' thread ended badly"))??;
+        let left = serving.join().map_err(|_| anyhow::anyhow!("the callees' thread ended badly"))??;
         api.post("SIP", "DeleteSIPTrunk", json!({ "sip": { "admin": true } }), json!({ "sip_trunk_id": trunk }))
             .await?;
         let mut invited: HashMap<String, Instant> = HashMap::new();
         for Called { to, at } in heard.try_iter() {
             invited.entry(to).or_insert(at);
         }
-        let failed = self.calls as usize - done.len();
+        if left > 0 {
+            eprintln!("{left} calls did not end");
+        }
+        let failed = (self.calls as usize - done.len()).max(left);
         let value = json!({
             "calls": self.calls, "failed": failed,
             "calls_per_second": done.len() as f64 / elapsed.as_secs_f64(),
