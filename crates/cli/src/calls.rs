@@ -3,7 +3,9 @@
 use crate::{
     client::Server,
     dial::{Dial, headers},
-    explain, ladder, table,
+    explain, ladder,
+    say::say,
+    table,
 };
 use anyhow::bail;
 use clap::{Args, Subcommand};
@@ -66,7 +68,7 @@ impl Calls {
             Command::List { limit } => {
                 let calls = self.server.call_blocking("trunkline.Calls/ListCalls", json!({ "limit": limit }))?;
                 if self.json {
-                    println!("{calls:#}");
+                    say!("{calls:#}");
                     return Ok(());
                 }
                 let rows: Vec<_> = calls["calls"].as_array().into_iter().flatten().map(row).collect();
@@ -76,14 +78,14 @@ impl Calls {
                 let call = self.server.call_blocking("trunkline.Calls/GetCall", json!({ "call_id": id }))?;
                 let entries = self.server.call_blocking("trunkline.Calls/GetLadder", json!({ "call_id": id }))?;
                 if self.json {
-                    println!("{:#}", json!({ "call": call["call"], "ladder": entries["entries"] }));
+                    say!("{:#}", json!({ "call": call["call"], "ladder": entries["entries"] }));
                     return Ok(());
                 }
-                println!("{}", ladder::draw(entries["entries"].as_array().map_or(&[], Vec::as_slice)));
+                say!("{}", ladder::draw(entries["entries"].as_array().map_or(&[], Vec::as_slice)));
                 receipts(&call["call"]);
                 transfers(&call["call"]);
                 latency(&call["call"]["media"]);
-                println!();
+                say!("");
                 explain::print(&call["call"]["explanation"]);
             }
             Command::Dial(dial) => dial.run(&self.server, self.json)?,
@@ -98,8 +100,8 @@ impl Calls {
                 }
                 let answer = self.server.call_in_room("livekit.SIP/TransferSIPParticipant", &room, body)?;
                 match self.json {
-                    true => println!("{answer:#}"),
-                    false => println!("{} {}", text(&answer["transfer_id"]), text(&answer["reason"])),
+                    true => say!("{answer:#}"),
+                    false => say!("{} {}", text(&answer["transfer_id"]), text(&answer["reason"])),
                 }
             }
             Command::Hold { id } => self.hold("Hold", id)?,
@@ -149,7 +151,7 @@ fn latency(media: &Value) {
         })
         .collect();
     if !rows.is_empty() {
-        println!();
+        say!("");
         table::print(&["audio, ms", "p50", "p95", "p99", "max"], &rows);
     }
 }
@@ -171,7 +173,7 @@ fn transfers(call: &Value) {
         }
     }
     if !rows.is_empty() {
-        println!();
+        say!("");
         table::print(&["transfer", "target", "by", "outcome", "what came of it"], &rows);
     }
 }

@@ -1,6 +1,7 @@
 //! `trunkline init` and `trunkline check`.
 
 use crate::run::{loaded, source};
+use crate::say::say;
 use anyhow::{Context, bail};
 use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
 use clap::Args;
@@ -27,7 +28,7 @@ impl Init {
              data_dir: ./trunkline-data\nsip_port: 5060\nrtp_port: 10000-20000\nrtc: {{ udp_port: 7882, tcp_port: 7881 }}\n# Behind NAT: nat_1_to_1_ip: 203.0.113.7\n"
         );
         std::fs::write(&self.file, text).with_context(|| self.file.display().to_string())?;
-        println!("wrote {}; start with: trunkline run --config {}", self.file.display(), self.file.display());
+        say!("wrote {}; start with: trunkline run --config {}", self.file.display(), self.file.display());
         Ok(())
     }
 }
@@ -45,7 +46,7 @@ pub(crate) struct Check {
 impl Check {
     pub(crate) fn run(self) -> anyhow::Result<()> {
         loaded(&source(self.config, self.config_body), false)?;
-        println!("the configuration is fine");
+        say!("the configuration is fine");
         Ok(())
     }
 }

@@ -1,6 +1,6 @@
 //! `trunkline demo`: the main job on real sockets, told as it happens.
 
-use crate::{calls::receipts, client::Server as Client, ladder, table};
+use crate::{calls::receipts, client::Server as Client, ladder, say::say, table};
 use anyhow::{Context, bail};
 use clap::Args;
 use serde_json::{Value, json};
@@ -31,7 +31,7 @@ struct Checks(Vec<(bool, String)>);
 impl Checks {
     fn note(&mut self, ok: bool, text: impl Into<String>) {
         let text = text.into();
-        println!("  {} {text}", if ok { "✓" } else { "✗" });
+        say!("  {} {text}", if ok { "✓" } else { "✗" });
         self.0.push((ok, text));
     }
 }
@@ -47,7 +47,7 @@ impl Demo {
     }
 
     async fn play(self, folder: PathBuf) -> anyhow::Result<()> {
-        println!("Starting Trunkline on free loopback ports");
+        say!("Starting Trunkline on free loopback ports");
         let body = format!(
             "port: 0\nbind_addresses: [127.0.0.1]\nlisten_ip: 127.0.0.1\nsip_port: 0\nrtp_port: 0\nrtc: {{ udp_port: 0, tcp_port: 0 }}\n\
              keys: {{ demokey: demosecret }}\ndata_dir: {}\n",
@@ -56,7 +56,7 @@ impl Demo {
         let (config, _) = load(&Source::Body(body), &|_| None)?;
         let server = Server::start(config).await?;
         let addresses = server.addresses().clone();
-        println!("  HTTP {}   SIP {}", addresses.http, addresses.sip_udp.context("no SIP address")?);
+        say!("  HTTP {}   SIP {}", addresses.http, addresses.sip_udp.context("no SIP address")?);
         let client = Client {
             url: format!("http://{}", addresses.http),
             api_key: "demokey".into(),
@@ -65,7 +65,7 @@ impl Demo {
         let mut checks = Checks(Vec::new());
         let sip = addresses.sip_udp.context("no SIP address")?;
         create(&client, &mut checks).await?;
-        println!("\nFive9 calls +15551234567 with its X-Call headers");
+        say!("\nFive9 calls +15551234567 with its X-Call headers");
         let persona = Five9 { limit: Duration::from_secs(20), ..Five9::new(sip) };
         let caller: JoinHandle<_> = std::thread::spawn(move || persona::call(&persona));
         let (room, participant) = answered(&client).await?;
@@ -80,7 +80,7 @@ impl Demo {
         checks.note(participant["kind"] == "SIP", "its kind is SIP");
         checks.note(participant["attributes"]["five9.call_ani"] == "5550100001", "X-CallANI became five9.call_ani");
 
-        println!("\nThe agent sets the route and deletes the room");
+        say!("\nThe agent sets the route and deletes the room");
         let identity = participant["identity"].as_str().unwrap_or_default();
         let attributes: Value = ROUTE.iter().map(|(name, _, value)| ((*name).to_owned(), json!(value))).collect();
         let update = json!({ "room": room, "identity": identity, "attributes": attributes });
@@ -90,8 +90,8 @@ impl Demo {
         judge(&heard, &mut checks);
         let evidence = evidence(&client).await?;
         let entries = evidence["entries"].as_array().cloned().unwrap_or_default();
-        println!("\nThe ladder\n{}", ladder::draw(&entries));
-        println!("The receipts");
+        say!("\nThe ladder\n{}", ladder::draw(&entries));
+        say!("The receipts");
         receipts(&evidence["call"]);
         checks.note(
             acknowledged(&evidence["call"]) == ROUTE.len(),
@@ -99,13 +99,13 @@ impl Demo {
         );
         server.shut_down().await;
         if self.json {
-            println!("{evidence:#}");
+            say!("{evidence:#}");
         }
         let failed = checks.0.iter().filter(|(ok, _)| !ok).count();
         if failed > 0 {
             bail!("{failed} of {} checks failed", checks.0.len());
         }
-        println!("\nAll {} checks passed.", checks.0.len());
+        say!("\nAll {} checks passed.", checks.0.len());
         Ok(())
     }
 }
@@ -156,9 +156,9 @@ fn judge(heard: &CallResult, checks: &mut Checks) {
     let loud = heard.peak > 4_000;
     checks.note(loud, format!("Five9 heard the greeter: {} packets, peak {}", heard.rtp_packets, heard.peak));
     let bye = heard.bye.clone().unwrap_or_default();
-    println!("\nWhat Five9 received with the BYE");
+    say!("\nWhat Five9 received with the BYE");
     for line in bye.lines().filter(|l| l.starts_with("X-")) {
-        println!("  {line}");
+        say!("  {line}");
     }
     for (_, header, value) in ROUTE {
         checks.note(bye.contains(&format!("\r\n{header}: {value}\r\n")), format!("{header} arrived byte for byte"));

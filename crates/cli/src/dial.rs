@@ -1,6 +1,7 @@
 //! `trunkline calls dial`: a call out, as LiveKit's `CreateSIPParticipant`.
 
 use crate::client::Server;
+use crate::say::say;
 use anyhow::Context;
 use clap::Args;
 use serde_json::{Map, Value, json};
@@ -51,8 +52,8 @@ impl Dial {
         }
         let answer = server.call_blocking("livekit.SIP/CreateSIPParticipant", body)?;
         match as_json {
-            true => println!("{answer:#}"),
-            false => println!("{}", answer["sip_call_id"].as_str().unwrap_or_default()),
+            true => say!("{answer:#}"),
+            false => say!("{}", answer["sip_call_id"].as_str().unwrap_or_default()),
         }
         Ok(())
     }

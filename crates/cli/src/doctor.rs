@@ -1,6 +1,7 @@
 //! `trunkline doctor`.
 
 use crate::run::source;
+use crate::say::say;
 use anyhow::bail;
 use clap::Args;
 use serde_json::json;
@@ -33,7 +34,7 @@ impl Doctor {
         };
         let failed = findings.iter().filter(|finding| finding.verdict == Verdict::Fail).count();
         if self.json {
-            println!("{}", json!({ "ok": failed == 0, "checks": findings }));
+            say!("{}", json!({ "ok": failed == 0, "checks": findings }));
         } else {
             findings.iter().for_each(tell);
         }
@@ -50,8 +51,8 @@ fn tell(finding: &Finding) {
         Verdict::Warn => "warn",
         Verdict::Fail => "FAIL",
     };
-    println!("{verdict:<4}  {}: {}", finding.name, finding.found);
+    say!("{verdict:<4}  {}: {}", finding.name, finding.found);
     if let Some(cure) = &finding.cure {
-        println!("      → {cure}");
+        say!("      → {cure}");
     }
 }

@@ -1,6 +1,7 @@
 //! `trunkline explain`.
 
 use crate::client::Server;
+use crate::say::say;
 use clap::Args;
 use serde_json::{Value, json};
 
@@ -27,7 +28,7 @@ impl Explain {
         let body = json!({ "from": self.from, "to": self.to, "source": self.source });
         let answer = self.server.call_blocking("trunkline.Calls/Explain", body)?;
         if self.json {
-            println!("{answer:#}");
+            say!("{answer:#}");
         } else {
             print(&answer["explanation"]);
         }
@@ -38,12 +39,12 @@ impl Explain {
 /// The tree, the verdict last.
 pub(crate) fn print(explanation: &Value) {
     for (title, key) in [("trunks", "trunks"), ("rules", "rules")] {
-        println!("{title}");
+        say!("{title}");
         for entry in explanation[key].as_array().into_iter().flatten() {
             let text = |field: &str| entry[field].as_str().unwrap_or_default().to_owned();
             let mark = if entry["matched"] == true { "✓" } else { "✗" };
-            println!("  {mark} {} ({}) {}: {}", text("id"), text("name"), text("field"), text("why"));
+            say!("  {mark} {} ({}) {}: {}", text("id"), text("name"), text("field"), text("why"));
         }
     }
-    println!("{}", explanation["verdict"].as_str().unwrap_or_default());
+    say!("{}", explanation["verdict"].as_str().unwrap_or_default());
 }

@@ -10,11 +10,13 @@ mod explain;
 mod ladder;
 mod record;
 mod run;
+mod say;
 mod sim;
 mod table;
 mod token;
 
 use clap::{Parser, Subcommand};
+use say::say;
 use std::process::ExitCode;
 
 /// The phone line for LiveKit rooms
@@ -67,7 +69,7 @@ fn main() -> ExitCode {
         Command::Token(token) => token.run(),
         Command::Sim(sim) => sim.run(),
         Command::Version => {
-            println!("trunkline {}", env!("CARGO_PKG_VERSION"));
+            say!("trunkline {}", env!("CARGO_PKG_VERSION"));
             Ok(())
         }
     };

@@ -1,7 +1,7 @@
 //! `trunkline trunk` and `trunkline rule`: create from the JSON files `lk` takes, list, get, set
 //! our own options, delete.
 
-use crate::{client::Server, table};
+use crate::{client::Server, say::say, table};
 use anyhow::{Context, bail};
 use clap::{Args, Subcommand};
 use serde_json::{Map, Value, json};
@@ -79,14 +79,14 @@ impl Records {
                 };
                 let created = call(method, body)?;
                 match self.json {
-                    true => println!("{created:#}"),
-                    false => println!("{}", created[kind.id].as_str().unwrap_or_default()),
+                    true => say!("{created:#}"),
+                    false => say!("{}", created[kind.id].as_str().unwrap_or_default()),
                 }
             }
             Command::List => {
                 let items = self.list(kind, &json!({}))?;
                 if self.json {
-                    println!("{:#}", Value::Array(items));
+                    say!("{:#}", Value::Array(items));
                 } else {
                     let rows: Vec<_> = items.iter().map(|item| row(item, kind)).collect();
                     table::print(&["id", "name", "numbers", "calls"], &rows);
@@ -101,18 +101,18 @@ impl Records {
                     bail!("{id} does not exist; see the list");
                 };
                 let options = call("trunkline.Options/GetOptions", json!({ kind.options_key: id }))?;
-                println!("{:#}", json!({ "record": found, "options": options["options"] }));
+                say!("{:#}", json!({ "record": found, "options": options["options"] }));
             }
             Command::Set { id, options } => {
                 let mut held = call("trunkline.Options/GetOptions", json!({ kind.options_key: id }))?["options"].take();
                 let map = held.as_object_mut().context("the server sent no options")?;
                 set(map, options)?;
                 let answer = call("trunkline.Options/SetOptions", json!({ kind.options_key: id, "options": map }))?;
-                println!("{:#}", answer["options"]);
+                say!("{:#}", answer["options"]);
             }
             Command::Delete { id } => {
                 call(kind.delete, json!({ kind.id: id }))?;
-                println!("deleted {id}");
+                say!("deleted {id}");
             }
         }
         Ok(())

@@ -1,7 +1,11 @@
 //! `trunkline run`.
 
 use clap::Args;
-use std::{net::Ipv4Addr, path::PathBuf};
+use std::{
+    io::{Write as _, stdout},
+    net::Ipv4Addr,
+    path::PathBuf,
+};
 use trunkline_server::config::{Config, Source, load};
 
 #[derive(Args)]
@@ -51,7 +55,8 @@ impl Run {
         trunkline_server::run(config, |addresses| {
             if self.print_addresses {
                 match serde_json::to_string(addresses) {
-                    Ok(line) => println!("{line}"),
+                    // A server goes on when nobody reads where it listens.
+                    Ok(line) => drop(writeln!(stdout().lock(), "{line}")),
                     Err(error) => eprintln!("error: {error}"),
                 }
             } else {

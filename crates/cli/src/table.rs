@@ -1,5 +1,7 @@
 //! Plain tables.
 
+use crate::say::say;
+
 /// Rows under a header, columns aligned.
 pub(crate) fn print(header: &[&str], rows: &[Vec<String>]) {
     let mut widths: Vec<usize> = header.iter().map(|h| h.chars().count()).collect();
@@ -10,7 +12,7 @@ pub(crate) fn print(header: &[&str], rows: &[Vec<String>]) {
     }
     let line = |cells: Vec<&str>| {
         let padded: Vec<_> = cells.iter().zip(&widths).map(|(c, w)| format!("{c:<w$}")).collect();
-        println!("  {}", padded.join("  ").trim_end());
+        say!("  {}", padded.join("  ").trim_end());
     };
     line(header.to_vec());
     for row in rows {

@@ -1,5 +1,6 @@
 //! `trunkline token`: access tokens as LiveKit's SDKs make them (JWT, HS256).
 
+use crate::say::say;
 use anyhow::anyhow;
 use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
 use clap::Args;
@@ -36,7 +37,7 @@ impl Token {
             "video": { "roomJoin": self.join, "room": self.room, "roomCreate": admin, "roomList": admin, "roomAdmin": admin },
             "sip": { "admin": admin, "call": admin },
         });
-        println!("{}", sign(&self.server.api_key, &self.server.api_secret, &self.identity, grants, self.ttl)?);
+        say!("{}", sign(&self.server.api_key, &self.server.api_secret, &self.identity, grants, self.ttl)?);
         Ok(())
     }
 }

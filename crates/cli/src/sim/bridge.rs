@@ -5,6 +5,7 @@ use super::{
     room::{Codec, token, web_socket},
 };
 use crate::client::Server;
+use crate::say::say;
 use anyhow::bail;
 use clap::{Args, ValueEnum};
 use serde_json::json;
@@ -94,7 +95,7 @@ impl Bridge {
         let speech = Speech::new(&clip, voice).map_err(anyhow::Error::msg)?;
         let api = self.api.clone();
         // Who measures from outside begins here: encoding takes its time.
-        println!("ready");
+        say!("ready");
         let report = bridge::run(bridge::Bridge {
             callers: plan,
             join: Join {

@@ -1,6 +1,7 @@
 //! `trunkline sim callers`.
 
 use super::sound::{Codec, Sound};
+use crate::say::say;
 use anyhow::bail;
 use clap::Args;
 use serde_json::{Value, json};
@@ -82,7 +83,7 @@ impl Callers {
 
 /// One line for programs, several for people.
 pub(crate) fn print(value: &Value, json: bool) {
-    if json { println!("{value}") } else { println!("{value:#}") }
+    if json { say!("{value}") } else { say!("{value:#}") }
 }
 
 pub(crate) fn judged(report: &Report) -> anyhow::Result<()> {

@@ -1,5 +1,6 @@
 //! `trunkline sim five9`.
 
+use crate::say::say;
 use clap::Args;
 use std::{net::SocketAddr, time::Duration};
 use trunkline_sim::persona;
@@ -28,11 +29,11 @@ impl Five9 {
         let result = persona::call(&persona)?;
         for step in &result.ladder {
             let arrow = if step.sent { "->" } else { "<-" };
-            println!("{:>9.1} ms {arrow} {}", step.at.as_secs_f64() * 1000.0, step.start_line);
+            say!("{:>9.1} ms {arrow} {}", step.at.as_secs_f64() * 1000.0, step.start_line);
         }
-        println!("heard {} RTP packets, peak {}", result.rtp_packets, result.peak);
+        say!("heard {} RTP packets, peak {}", result.rtp_packets, result.peak);
         if let Some(bye) = &result.bye {
-            println!("\n{bye}");
+            say!("\n{bye}");
         }
         Ok(())
     }

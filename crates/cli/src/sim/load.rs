@@ -1,5 +1,6 @@
 //! `trunkline sim load`.
 
+use crate::say::say;
 use anyhow::bail;
 use clap::Args;
 use serde_json::json;
@@ -51,9 +52,9 @@ fn report(result: &LoadResult, as_json: bool) -> anyhow::Result<()> {
         "invite_to_200_us": percentiles(&result.to_200),
     });
     if as_json {
-        println!("{value}")
+        say!("{value}")
     } else {
-        println!("{value:#}")
+        say!("{value:#}")
     }
     if result.failed > 0 {
         bail!("{} calls failed", result.failed);
