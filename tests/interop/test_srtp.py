@@ -55,7 +55,12 @@ async def test_the_policy_decides(server, lk, far_end, policy, suite, profile, s
         assert dialog.status == status
         if status == 200:
             assert (b"a=crypto:" in dialog.final.body) == encrypted
-            await dialog.bye()
+            return await dialog.bye()
+        # Both sides are told what to change.
+        why = dialog.final.get("Warning").decode()
+        wanted = "media_encryption" if policy == DISABLE else "a=crypto"
+        assert why.startswith("399 ") and wanted in why
+        assert why.split('"')[1] in server.log_text()
 
 
 async def test_forged_packets_change_nothing(server, lk, far_end):

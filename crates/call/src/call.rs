@@ -3,6 +3,7 @@
 use crate::{
     Effect, Event, Facts, RoomEvent, Setup, SipCommand,
     media::MediaFact,
+    negotiation::Unusable,
     phase::{Active, Answering, Dialing, Draining, Ending, Prompting, Recording, Ringing, automation, transferring},
     record::CallRecord,
     session_timer,
@@ -48,14 +49,14 @@ impl Call {
         match Ringing::begin(&mut facts, now, effects) {
             Ok(phase) => Some(Self { facts, phase }),
             Err(unusable) => {
-                effects.push(Effect::Log(format!("refused with {}: {}", unusable.status, unusable.reason)));
-                let too_short =
-                    (unusable.status == 422).then(|| ("Min-SE".into(), session_timer::SHORTEST.to_string()));
-                effects.push(Effect::Sip(SipCommand::Reject {
-                    status: unusable.status,
-                    reason: unusable.reason,
-                    headers: too_short.into_iter().collect(),
-                }));
+                let why = if unusable.why.is_empty() { &unusable.reason } else { &unusable.why };
+                effects.push(Effect::Log(format!("INVITE refused with {}: {why}", unusable.status)));
+                let mut headers = unusable.headers();
+                if unusable.status == 422 {
+                    headers.push(("Min-SE".into(), session_timer::SHORTEST.to_string()));
+                }
+                let Unusable { status, reason, .. } = unusable;
+                effects.push(Effect::Sip(SipCommand::Reject { status, reason, headers }));
                 None
             }
         }

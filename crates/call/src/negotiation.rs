@@ -6,6 +6,7 @@ use crate::{
 };
 use std::time::Duration;
 use trunkline_sdp::{AudioCodec, Direction, Error, Local, Negotiated, Security, Session};
+use trunkline_sip::HeaderList;
 
 /// Where offer and answer stand.
 #[derive(Clone, Debug)]
@@ -25,11 +26,31 @@ pub(crate) enum Negotiation {
     Settled(Local),
 }
 
-/// What the far end sent cannot be used: a status and a reason phrase for it.
+/// What the far end sent cannot be used: a status and a reason phrase for it, and for people why.
 #[derive(Clone, Debug)]
 pub(crate) struct Unusable {
     pub(crate) status: u16,
     pub(crate) reason: String,
+    pub(crate) why: String,
+    /// The code of its `Warning` (RFC 3261 §20.43).
+    warning: u16,
+}
+
+impl Unusable {
+    /// A refusal whose status says everything.
+    pub(crate) fn plain(status: u16, reason: &str) -> Self {
+        Self { status, reason: reason.into(), why: String::new(), warning: 0 }
+    }
+
+    /// `Warning`, which tells the far end's people what to change. The text has names that came from there.
+    pub(crate) fn headers(&self) -> HeaderList {
+        if self.why.is_empty() {
+            return Vec::new();
+        }
+        let harmless = |c: char| if c.is_control() || matches!(c, '"' | '\\') { '\'' } else { c };
+        let text: String = self.why.chars().map(harmless).collect();
+        vec![("Warning".into(), format!("{} trunkline \"{text}\"", self.warning))]
+    }
 }
 
 impl From<Error> for Unusable {
@@ -39,7 +60,16 @@ impl From<Error> for Unusable {
             413 => "Request Entity Too Large".into(),
             _ => format!("Bad SDP: {error}"),
         };
-        Self { status: error.status(), reason }
+        let warning = match error {
+            Error::NoAudio => 304,
+            Error::NoCommonCodec { .. } => 305,
+            _ => 399,
+        };
+        let cure = match error {
+            Error::EncryptionOff => "; media_encryption of the trunk or rule decides",
+            _ => "",
+        };
+        Self { status: error.status(), reason, why: format!("failed to {error}{cure}"), warning }
     }
 }
 
@@ -81,7 +111,7 @@ impl Negotiation {
     /// Answers a new offer in the middle of a call; `Err` leaves everything as it was.
     pub(crate) fn reoffered(&self, offer: &[u8], security: &Security) -> Result<Step, Unusable> {
         let (Self::Settled(local) | Self::AnswerAwaited { local, .. }) = self else {
-            return Err(Unusable { status: 491, reason: "Request Pending".into() });
+            return Err(Unusable::plain(491, "Request Pending"));
         };
         let local = Local { version: local.version.saturating_add(1), ..local.clone() };
         answer(&Session::parse(offer)?, local, security)

@@ -169,16 +169,24 @@ impl Exchange {
             transport: flow.protocol.as_str(),
             source: flow.remote,
         };
+        let trunk = dispatch.trunk.as_ref().map(|trunk| trunk.id.clone()).unwrap_or_default();
+        let by = format!("trunk {trunk}, rule {}", dispatch.rule.id);
         let setup = self.setup(id.clone(), said, flow.local.ip(), dispatch, explanation);
         let mut effects = Vec::new();
         let Some(call) = Call::arrive(setup, now, &mut effects) else {
             // Its effects refuse the INVITE; there is no call to carry them out for.
             for effect in effects {
-                if let Effect::Sip(SipCommand::Reject { status, reason, headers }) = effect {
-                    let mut actions = Vec::new();
-                    self.stack.reject(&invite, id.as_str(), status, &reason, &headers, now, &mut actions);
-                    self.sip_actions(actions, None, now, outputs);
-                    *self.gauges.invite_errors.entry("sdp".into()).or_default() += 1;
+                match effect {
+                    Effect::Sip(SipCommand::Reject { status, reason, headers }) => {
+                        let mut actions = Vec::new();
+                        self.stack.reject(&invite, id.as_str(), status, &reason, &headers, now, &mut actions);
+                        self.sip_actions(actions, None, now, outputs);
+                        *self.gauges.invite_errors.entry("sdp".into()).or_default() += 1;
+                    }
+                    Effect::Log(text) => {
+                        Self::log(Level::Warn, None, format!("{text} ({by})"), outputs);
+                    }
+                    _ => {}
                 }
             }
             return;

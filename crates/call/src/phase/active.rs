@@ -199,7 +199,7 @@ impl Active {
             }
             Ok(None) => Phase::Active(self),
             Err(unusable) => {
-                effects.push(Effect::Log(format!("the ACK's answer cannot be used: {}", unusable.reason)));
+                effects.push(Effect::Log(format!("the ACK's answer cannot be used: {}", unusable.why)));
                 let text = "the ACK brought no usable answer to our offer";
                 self.hang_up(EndReason::NoCommonCodec, text, facts, now, effects)
             }

@@ -82,7 +82,7 @@ impl Answering {
         let step = match self.negotiation.respond(&facts.setup, self.port) {
             Ok(step) => step,
             Err(unusable) => {
-                facts.ended(EndReason::NoCommonCodec, Some(unusable.status), unusable.reason.clone(), now);
+                facts.ended(EndReason::NoCommonCodec, Some(unusable.status), unusable.why.clone(), now);
                 let refusal = Some((unusable.status, unusable.reason.as_str()));
                 return Ending::unanswered(refusal, true, facts, now, effects);
             }

@@ -128,7 +128,7 @@ impl Dialing {
         effects.push(Effect::Room(RoomCommand::Publish));
         let step = match Negotiation::OfferOwed.respond(&facts.setup, port) {
             Ok(step) => step,
-            Err(Unusable { reason, .. }) => return self.fail(EndReason::NoCommonCodec, reason, facts, now, effects),
+            Err(Unusable { why, .. }) => return self.fail(EndReason::NoCommonCodec, why, facts, now, effects),
         };
         self.negotiation = step.next;
         self.tone = facts.setup.outbound.as_ref().is_some_and(|o| o.play_dialtone);
@@ -158,7 +158,7 @@ impl Dialing {
             }
             Ok(None) => {}
             Err(unusable) => {
-                effects.push(Effect::Log(format!("the early answer cannot be used: {}", unusable.reason)));
+                effects.push(Effect::Log(format!("the early answer cannot be used: {}", unusable.why)));
             }
         }
     }
@@ -176,7 +176,7 @@ impl Dialing {
         effects.push(Effect::Sip(SipCommand::Dial(DialCommand::Acknowledge)));
         facts.record.answered_at_ms = Some(now.unix_millis());
         let agreed = match &answer.sdp {
-            Some(sdp) => self.negotiation.answered(sdp, &facts.setup.security).map_err(|unusable| unusable.reason),
+            Some(sdp) => self.negotiation.answered(sdp, &facts.setup.security).map_err(|unusable| unusable.why),
             // What was agreed before the answer holds (RFC 3261 §13.2.1).
             None => match self.early.clone() {
                 Some(early) => Ok(Some(early)),

@@ -191,8 +191,8 @@ impl Active {
                 Phase::Active(self)
             }
             Err(unusable) => {
-                effects.push(Effect::Log(format!("the re-INVITE's answer cannot be used: {}", unusable.reason)));
-                self.held(Err((488, unusable.reason)), effects);
+                effects.push(Effect::Log(format!("the re-INVITE's answer cannot be used: {}", unusable.why)));
+                self.held(Err((488, unusable.why)), effects);
                 let text = "the far end answered our re-INVITE with something unusable";
                 self.hang_up(EndReason::NoCommonCodec, text, facts, now, effects)
             }
@@ -273,6 +273,6 @@ impl Refused {
 
 impl From<Unusable> for Refused {
     fn from(unusable: Unusable) -> Self {
-        Self { status: unusable.status, reason: unusable.reason, headers: Vec::new() }
+        Self { headers: unusable.headers(), status: unusable.status, reason: unusable.reason }
     }
 }

@@ -185,7 +185,7 @@ impl Prompting {
         let step = match self.negotiation.clone().respond(&facts.setup, self.port) {
             Ok(step) => step,
             Err(unusable) => {
-                facts.ended(EndReason::NoCommonCodec, Some(unusable.status), unusable.reason.clone(), now);
+                facts.ended(EndReason::NoCommonCodec, Some(unusable.status), unusable.why.clone(), now);
                 let refusal = Some((unusable.status, unusable.reason.as_str()));
                 return Ending::unanswered(refusal, true, facts, now, effects);
             }

@@ -182,7 +182,7 @@ impl Ringing {
 fn acceptable(facts: &mut Facts, now: Time) -> Result<Negotiation, Unusable> {
     let timer = session_timer::as_server(&TimerHeaders::of(&facts.setup.invite.headers), 0, now);
     if let Verdict::TooShort(_) = timer {
-        return Err(Unusable { status: 422, reason: "Session Interval Too Small".into() });
+        return Err(Unusable::plain(422, "Session Interval Too Small"));
     }
     Negotiation::begin(&mut facts.setup)
 }

@@ -151,7 +151,9 @@ fn another_codec_by_reinvite_or_update_and_488_keeps_the_session() {
     assert_eq!(agreed(&world).codec, Codec::Pcmu);
     let count = world.media.len();
     let unknown = OFFER.replace("RTP/AVP 0 8", "RTP/AVP 18");
-    assert!(phone.request(&mut world, "INVITE", "", Some(("application/sdp", &unknown))).starts_with("SIP/2.0 488"));
+    let refusal = phone.request(&mut world, "INVITE", "", Some(("application/sdp", &unknown)));
+    assert!(refusal.starts_with("SIP/2.0 488"), "{refusal}");
+    assert!(header(&refusal, "Warning").is_some_and(|w| w.starts_with("305 ") && w.contains("codec")), "{refusal}");
     phone.ack(&mut world, None);
     assert!(phone.request(&mut world, "UPDATE", "", Some(("application/sdp", &unknown))).starts_with("SIP/2.0 488"));
     assert_eq!(world.media.len(), count);
