@@ -180,7 +180,11 @@ impl Active {
         effects: &mut Vec<Effect>,
     ) -> Phase {
         if std::mem::take(&mut self.mid.referred) {
-            let (status, reason) = if result.is_ok() { (200, "OK") } else { (503, "Service Unavailable") };
+            // What the other one answered, in its own words (RFC 3515 §2.4.5).
+            let (status, reason) = match result {
+                Ok(()) => (200, "OK".into()),
+                Err((answer, _)) => answer.unwrap_or_else(|| (503, "Service Unavailable".into())),
+            };
             effects.push(Effect::Sip(SipCommand::Notify { status, reason, last: true }));
             return Phase::Active(self);
         }
@@ -205,7 +209,7 @@ impl Active {
         effects.push(Effect::Sip(SipCommand::Respond { request, status, reason, headers, sdp }));
         if status == 202 {
             self.mid.referred = true;
-            effects.push(Effect::Sip(SipCommand::Notify { status: 100, reason: "Trying", last: false }));
+            effects.push(Effect::Sip(SipCommand::Notify { status: 100, reason: "Trying".into(), last: false }));
             effects.push(Effect::Bridge { target, timeout: limits::TRANSFER_TIMEOUT });
         }
     }

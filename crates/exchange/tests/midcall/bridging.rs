@@ -143,3 +143,19 @@ fn a_refer_of_the_far_end_calls_whom_it_names() {
     assert!(told.contains("SIP/2.0 200 OK\r\n") && told.contains("Subscription-State: terminated"), "{told}");
     assert_eq!(world.participants().len(), 2);
 }
+
+#[test]
+fn whoever_asked_for_somebody_by_refer_learns_what_that_one_answered() {
+    let mut world = world(vec![TransferStep::Refer], None);
+    let mut phone = Phone::call(&mut world, "c", "");
+    let answer = phone.request(&mut world, "REFER", "Refer-To: <sip:+15559876543@198.51.100.9>\r\n", None);
+    assert!(answer.starts_with("SIP/2.0 202"), "{answer}");
+    let trying = phone.last(&world, "NOTIFY");
+    assert!(trying.ends_with("SIP/2.0 100 Trying\r\n"), "{trying}");
+    phone.ok(&mut world, "NOTIFY");
+    let (invite, callee) = callee(&world);
+    callee.answer(&mut world, &with_tag(&invite), "486 Busy Just Now", "", None);
+    let told = phone.last(&world, "NOTIFY");
+    assert!(told.ends_with("SIP/2.0 486 Busy Just Now\r\n") && told.contains("terminated"), "{told}");
+    assert!(phone.got(&world, "BYE").is_empty());
+}
