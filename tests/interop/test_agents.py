@@ -78,7 +78,7 @@ class Call:
             heard = heard_seconds(self.phone.packets, GREETING_HERTZ)
             return heard >= GREETING_SECONDS - 0.06
 
-        await eventually(whole, "the whole greeting")
+        await eventually(whole, "the whole greeting", 60)
 
     async def __aexit__(self, *_):
         await self.phone.__aexit__()
@@ -146,7 +146,7 @@ async def test_the_examples_serve_a_caller(house, example):
         async def greeted():
             return heard_seconds(call.phone.packets, GREETING_HERTZ) >= greeting - 0.06
 
-        await eventually(greeted, "the whole greeting")
+        await eventually(greeted, "the whole greeting", 60)
         call.talk()
         bye = await call.dialog.wait_bye(30)
         routing = {"X-RouteReason": "asked about an invoice", "X-RouteType": "SKILL_TRANSFER", "X-RouteValue": "billing"}
@@ -297,7 +297,7 @@ async def test_a_killed_worker_is_replaced_by_another_and_the_call_stays(house):
             async def again():
                 return heard_seconds(call.phone.packets, GREETING_HERTZ) >= 2 * GREETING_SECONDS - 0.12
 
-            await eventually(again, "the second agent's greeting", 30)
+            await eventually(again, "the second agent's greeting", 90)
             call.talk()
             check_headers(await call.dialog.wait_bye(30), ROUTING)
 

@@ -54,7 +54,7 @@ pub(crate) struct Room {
     /// How fast they are sent; 50 is the pace of speech
     #[arg(long, default_value_t = 3_000)]
     packets_per_second: u32,
-    /// Leaves after so many seconds, counted from the end of the rush
+    /// Leaves after so many seconds, counted from the end of the rush, or at Ctrl-C
     #[arg(long, default_value_t = 10)]
     seconds: u64,
     /// Write what the first one heard to this WAV file
@@ -144,7 +144,11 @@ impl Room {
             }
             print(&json!({ "rushed": self.rush }), self.json);
         }
-        tokio::time::sleep(Duration::from_secs(self.seconds)).await;
+        // Whoever has seen enough gets the figures all the same.
+        tokio::select! {
+            () = tokio::time::sleep(Duration::from_secs(self.seconds)) => {}
+            _ = tokio::signal::ctrl_c() => {}
+        }
         let (mut packets, mut ended) = ([0; 3], 0);
         for member in members {
             let stats = member.stats.clone();
