@@ -25,7 +25,7 @@ impl Exchange {
         }
     }
 
-    fn begin_transfer(&mut self, request: RequestId, transfer: TransferRequest, _now: Time) -> Result<(), ApiError> {
+    fn begin_transfer(&mut self, request: RequestId, transfer: TransferRequest) -> Result<(), ApiError> {
         let call = self.active_call(&transfer.room, &transfer.identity)?;
         let target = self.target(&transfer.target)?;
         for (name, value) in &transfer.headers {
