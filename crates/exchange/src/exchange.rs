@@ -101,7 +101,10 @@ impl Exchange {
             Input::Stored(record, result) => self.stored(record, result, outputs),
             Input::Resolved(query, answer) => self.resolved(query, answer, now, outputs),
             Input::Tick => self.tick(now, outputs),
-            Input::Drain(deadline) => self.drain = Drain::Until(deadline),
+            Input::Drain(deadline) => {
+                self.drain = Drain::Until(deadline);
+                self.unregister_trunks(now, outputs);
+            }
         }
         self.settle(now, outputs);
     }
@@ -151,7 +154,7 @@ impl Exchange {
         while let Some((call, event)) = self.events.pop_front() {
             self.call_event(&call, event, now, outputs);
         }
-        if matches!(self.drain, Drain::Until(_)) && self.calls.is_empty() {
+        if matches!(self.drain, Drain::Until(_)) && self.calls.is_empty() && self.is_unregistered() {
             self.drain = Drain::Done;
             self.peers_shut_down(now, outputs);
             self.agents_shut_down(now, outputs);

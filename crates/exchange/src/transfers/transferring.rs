@@ -17,10 +17,9 @@ impl Exchange {
         &mut self,
         request: RequestId,
         transfer: TransferRequest,
-        now: Time,
         outputs: &mut Vec<Output>,
     ) {
-        if let Err(error) = self.begin_transfer(request, transfer, now) {
+        if let Err(error) = self.begin_transfer(request, transfer) {
             outputs.push(Output::Reply(request, Err(error)));
         }
     }

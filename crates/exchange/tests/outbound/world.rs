@@ -59,6 +59,8 @@ pub struct World {
     pub dns: BTreeMap<String, Records>,
     /// Digits are sent as soon as asked for.
     pub sends_digits: bool,
+    /// The exchange says that the drain is done.
+    pub drained: bool,
     inputs: VecDeque<Input>,
     requests: RequestId,
 }
@@ -124,6 +126,7 @@ impl World {
             webhooks: Vec::new(),
             dns: BTreeMap::new(),
             sends_digits: true,
+            drained: false,
             inputs: VecDeque::new(),
             requests: 0,
         };
@@ -178,6 +181,7 @@ impl World {
             Output::Reply(request, reply) => {
                 assert!(self.replies.insert(request, reply).is_none(), "one reply for a request");
             }
+            Output::Drained => self.drained = true,
             Output::Notify(webhook) => self.webhooks.push((webhook.event, webhook.participant)),
             _ => {}
         }
