@@ -93,6 +93,7 @@ impl Exchange {
             Input::Sip(received) => self.sip_received(*received, now, outputs),
             Input::Closed(flow) => self.flow_closed(&flow, now, outputs),
             Input::Api(request, command) => self.command(request, *command, now, outputs),
+            Input::Abandoned(request) => self.request_abandoned(request),
             Input::Signal(connection, request) => self.signal(connection, *request, now, outputs),
             Input::SignalClosed(connection) => self.signal_closed(connection, now, outputs),
             Input::Worker(connection, request) => self.worker(connection, *request, now, outputs),

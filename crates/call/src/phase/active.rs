@@ -4,6 +4,7 @@ use super::{Draining, Ending};
 use crate::{
     Effect, Event, Facts, RoomCommand, RoomEvent, SipCommand,
     call::Phase,
+    dial::DialEvent,
     headers::{self, Carrier},
     latency,
     media::{LegMedia, MediaFact, MediaPlan},
@@ -79,6 +80,9 @@ impl Active {
             Event::NeverAcked => {
                 let text = "the 200 was not acknowledged within 64·T1";
                 return self.hang_up(EndReason::NoAck, text, facts, now, effects);
+            }
+            Event::Dial(DialEvent::Abandoned) => {
+                return self.hang_up(EndReason::EndCall, super::dialing::ABANDONED, facts, now, effects);
             }
             Event::ShutDown => return self.hang_up(EndReason::Shutdown, "the server stops", facts, now, effects),
             _ => {}

@@ -17,6 +17,9 @@ use crate::{
 use std::collections::BTreeMap;
 use trunkline_types::{EndReason, Time};
 
+/// Why a call ends whose request was given up.
+pub(super) const ABANDONED: &str = "the API client that waited for the answer has gone";
+
 /// See the module.
 #[derive(Debug)]
 pub(crate) struct Dialing {
@@ -84,6 +87,9 @@ impl Dialing {
             Event::Dial(DialEvent::Answered(answer)) => return self.answered(*answer, facts, now, effects),
             Event::Dial(DialEvent::Refused(answer)) => return self.refused(&answer, facts, now, effects),
             Event::Dial(DialEvent::Failed(failure)) => return self.not_asked(failure, facts, now, effects),
+            Event::Dial(DialEvent::Abandoned) => {
+                return self.give_up(EndReason::EndCall, ABANDONED, false, facts, now, effects);
+            }
             Event::Room(RoomEvent::Removed(reason)) => {
                 let reason = super::ending::reason_of_removal(reason);
                 return self.give_up(
