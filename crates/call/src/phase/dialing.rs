@@ -251,6 +251,9 @@ impl Dialing {
         let changes = attributes::of_answer(&facts.setup, answer, false);
         tell_room(changes, facts, now, effects);
         over(reason, Some((answer.status, answer.text.clone())), None, text, facts, now, effects);
+        for (_, value) in answer.headers.iter().filter(|(name, _)| name.eq_ignore_ascii_case("Reason")) {
+            facts.far_reason(value);
+        }
         Ending::unanswered(None, self.leg_opened(), facts, now, effects)
     }
 
