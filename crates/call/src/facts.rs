@@ -211,7 +211,7 @@ impl Facts {
             let said = reason.text.filter(|text| !text.is_empty()).unwrap_or_default();
             let text = if said.is_empty() { q850::text(cause).unwrap_or_default() } else { said.as_str() };
             let text = text.chars().filter(|c| !c.is_control()).take(REASON_CHARS).collect();
-            Some(Cause { cause, text })
+            Some(Box::new(Cause { cause, text }))
         });
     }
 
@@ -240,7 +240,7 @@ impl Facts {
             if let Some(status) = ending.sip_status {
                 attributes.insert("sip.statusCode".into(), status.to_string());
             }
-            if let Some(Cause { cause, text }) = &ending.q850 {
+            if let Some(Cause { cause, text }) = ending.q850.as_deref() {
                 attributes.insert("trunkline.q850Cause".into(), cause.to_string());
                 // An empty value would delete.
                 attributes.extend((!text.is_empty()).then(|| ("trunkline.q850Text".to_owned(), text.clone())));

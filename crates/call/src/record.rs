@@ -60,7 +60,7 @@ pub struct Ending {
     pub sip_status: Option<u16>,
     /// What the telephone network said, if the far end passed it on.
     #[serde(default)]
-    pub q850: Option<Cause>,
+    pub q850: Option<Box<Cause>>,
     /// One sentence for the operator.
     pub text: String,
 }

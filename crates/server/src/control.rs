@@ -57,7 +57,6 @@ fn unavailable(message: &str) -> ApiError {
 }
 
 impl Control {
-
     fn read<T: Send + 'static>(
         &self,
         query: impl FnOnce(&Reader) -> Result<T, trunkline_store::Error> + Send + 'static,

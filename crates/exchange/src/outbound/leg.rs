@@ -124,7 +124,8 @@ impl Outbound {
 
     /// The call whose answer this request waits for.
     pub(super) fn asked_by(&mut self, request: RequestId) -> Option<(CallId, &mut Leg)> {
-        let waits = |leg: &Leg| leg.waiting.as_ref().is_some_and(|w| w.until_answered && w.who == Caller::Client(request));
+        let waits =
+            |leg: &Leg| leg.waiting.as_ref().is_some_and(|w| w.until_answered && w.who == Caller::Client(request));
         self.legs.iter_mut().find(|(_, leg)| waits(leg)).map(|(id, leg)| (id.clone(), &mut **leg))
     }
 

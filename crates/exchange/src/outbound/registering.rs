@@ -155,8 +155,14 @@ impl Exchange {
         }
         let (registrations, random) = (&mut self.outbound.registrations, &mut self.random);
         registrations.stale = false;
-        let gone = registrations.by_trunk.extract_if(.., |trunk, _| !wanted.contains_key(trunk));
-        let mut over: Vec<_> = gone.filter_map(|(_, mut held)| held.end()).collect();
+        let mut over = Vec::new();
+        registrations.by_trunk.retain(|trunk, held| {
+            let stays = wanted.contains_key(trunk);
+            if !stays {
+                over.extend(held.end());
+            }
+            stays
+        });
         for (trunk, (registers, expires, probe_every, open_every)) in wanted {
             let held = registrations.by_trunk.entry(trunk).or_insert_with(|| Registration {
                 registers: false,
@@ -199,8 +205,7 @@ impl Exchange {
     /// The server drains: its registrars shall send calls elsewhere. Running calls need no
     /// registration, but the ways to them stay open.
     pub(crate) fn unregister_trunks(&mut self, now: Time, outputs: &mut Vec<Output>) {
-        let over: Vec<_> =
-            self.outbound.registrations.by_trunk.values_mut().filter_map(Registration::end).collect();
+        let over: Vec<_> = self.outbound.registrations.by_trunk.values_mut().filter_map(Registration::end).collect();
         for granted in over {
             self.unregister(*granted, now, outputs);
         }

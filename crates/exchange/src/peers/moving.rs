@@ -61,7 +61,10 @@ impl Exchange {
     ///
     /// # Errors
     /// It was removed meanwhile, or its room was deleted.
-    pub(super) fn take_kept_place(&mut self, connect: &Connect) -> Result<Option<(RoomInfo, ParticipantInfo)>, ApiError> {
+    pub(super) fn take_kept_place(
+        &mut self,
+        connect: &Connect,
+    ) -> Result<Option<(RoomInfo, ParticipantInfo)>, ApiError> {
         let Some(sid) = &connect.place else { return Ok(None) };
         match self.peers.places.take(sid) {
             Found::Kept => Ok(self.rooms.take_place(&connect.room, sid, &connect.join)),

@@ -13,12 +13,7 @@ use trunkline_types::{CallId, Pii, Time, limits};
 const PREFIX: &str = "STR_";
 
 impl Exchange {
-    pub(crate) fn transfer(
-        &mut self,
-        request: RequestId,
-        transfer: TransferRequest,
-        outputs: &mut Vec<Output>,
-    ) {
+    pub(crate) fn transfer(&mut self, request: RequestId, transfer: TransferRequest, outputs: &mut Vec<Output>) {
         if let Err(error) = self.begin_transfer(request, transfer) {
             outputs.push(Output::Reply(request, Err(error)));
         }

@@ -156,7 +156,8 @@ fn a_trunk_that_ends_or_moves_is_taken_back() {
     let elsewhere = OutboundTrunk { address: "192.0.2.11".into(), ..stored() };
     world.ask(Command::UpdateOutboundTrunk("ST_out".into(), Update::Replace(Box::new(elsewhere))));
     world.wait(Duration::from_secs(151));
-    let there = world.all("REGISTER").into_iter().find(|sent| sent.flow.remote == target(11)).expect("the new registrar");
+    let there =
+        world.all("REGISTER").into_iter().find(|sent| sent.flow.remote == target(11)).expect("the new registrar");
     world.answer(&there, "200 OK", "", "");
     let bye = world.last("REGISTER");
     assert_eq!((bye.flow.remote, bye.header("Expires").as_deref()), (target(10), Some("0")));

@@ -36,7 +36,7 @@ fn set(world: &mut World, room: &str, identity: &str, key: &str) {
 
 fn moved(world: &World, connection: u64) -> Joined {
     let said = world.said(connection);
-    let found = said.into_iter().find_map(|response| match response {
+    let found = said.iter().find_map(|response| match response {
         Response::Moved(moved) => Some((**moved).clone()),
         _ => None,
     });

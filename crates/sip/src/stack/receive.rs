@@ -81,9 +81,7 @@ impl Stack {
         if !self.dialogs.contains_key(&id) && message.method() == "BYE" && self.early_bye(message, flow, now, out) {
             return;
         }
-        if !self.dialogs.contains_key(&id)
-            && message.method() == "UPDATE"
-            && self.early_update(message, flow, now, out)
+        if !self.dialogs.contains_key(&id) && message.method() == "UPDATE" && self.early_update(message, flow, now, out)
         {
             return;
         }
