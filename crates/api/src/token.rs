@@ -125,6 +125,9 @@ pub struct Claims {
     /// Kept, not interpreted.
     #[serde(deserialize_with = "or_default", skip_serializing_if = "is_default")]
     pub room_preset: String,
+    /// Of a participant that is moved to this room: its sid there, where its place is kept. Our own.
+    #[serde(rename = "trunkline.place", deserialize_with = "or_default", skip_serializing_if = "is_default")]
+    pub place: String,
     /// Of a webhook: standard base64 of the body's SHA-256.
     #[serde(deserialize_with = "or_default", skip_serializing_if = "is_default")]
     pub sha256: String,

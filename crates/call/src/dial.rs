@@ -74,6 +74,8 @@ pub enum DialEvent {
     Refused(Box<FarAnswer>),
     /// There will be no answer.
     Failed(DialFailure),
+    /// Whoever asked for the call and waited for its answer has gone, and does not want it any more.
+    Abandoned,
 }
 
 /// What a call out wants sent.

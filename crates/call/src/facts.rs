@@ -3,11 +3,15 @@
 use crate::{
     Effect, RoomEvent, Setup,
     media::LegKey,
-    record::{CallRecord, CallStatus, Ending},
+    record::{CallRecord, CallStatus, Cause, Ending},
     transfer::Transfer,
 };
 use std::collections::BTreeMap;
+use trunkline_sip::{q850, reason::Reason};
 use trunkline_types::{EndReason, LegId, ParticipantSid, RoomSid, Time};
+
+/// Characters of a far end's reason that are kept.
+const REASON_CHARS: usize = 256;
 
 /// An attribute as the call holds it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -192,9 +196,23 @@ impl Facts {
                 by: reason.ended_by(),
                 disconnect_reason: reason.disconnect_reason(),
                 sip_status,
+                q850: None,
                 text,
             });
         }
+    }
+
+    /// What the far end said of it in a Reason header, beside SIP's own causes. The first word holds.
+    pub(crate) fn far_reason(&mut self, values: &str) {
+        let Some(ending) = self.record.ending.as_mut().filter(|ending| ending.q850.is_none()) else { return };
+        let found = Reason::parse(values).into_iter().find(|reason| reason.is("Q.850"));
+        ending.q850 = found.and_then(|reason| {
+            let cause = reason.cause.filter(|cause| *cause <= 127)?;
+            let said = reason.text.filter(|text| !text.is_empty()).unwrap_or_default();
+            let text = if said.is_empty() { q850::text(cause).unwrap_or_default() } else { said.as_str() };
+            let text = text.chars().filter(|c| !c.is_control()).take(REASON_CHARS).collect();
+            Some(Box::new(Cause { cause, text }))
+        });
     }
 
     /// The record as it stands, with the attributes of this moment.
@@ -207,7 +225,8 @@ impl Facts {
         Box::new(record)
     }
 
-    /// The attributes that tell of the end: `sip.callStatus`, `sip.reason`, `sip.hangupBy`.
+    /// The attributes that tell of the end: `sip.callStatus`, `sip.reason`, `sip.hangupBy`, and
+    /// of ours `trunkline.q850Cause` and `trunkline.q850Text`.
     pub(crate) fn ending_attributes(&self) -> BTreeMap<String, String> {
         let mut attributes = BTreeMap::from([("sip.callStatus".to_owned(), "hangup".to_owned())]);
         if let Some(ending) = &self.record.ending {
@@ -220,6 +239,11 @@ impl Facts {
             attributes.insert("sip.hangupBy".into(), by.into());
             if let Some(status) = ending.sip_status {
                 attributes.insert("sip.statusCode".into(), status.to_string());
+            }
+            if let Some(Cause { cause, text }) = ending.q850.as_deref() {
+                attributes.insert("trunkline.q850Cause".into(), cause.to_string());
+                // An empty value would delete.
+                attributes.extend((!text.is_empty()).then(|| ("trunkline.q850Text".to_owned(), text.clone())));
             }
         }
         attributes

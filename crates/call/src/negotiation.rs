@@ -8,6 +8,9 @@ use std::time::Duration;
 use trunkline_sdp::{AudioCodec, Direction, Error, Local, Negotiated, Security, Session};
 use trunkline_sip::HeaderList;
 
+/// Why a call ends whose ACK should have brought the answer to our offer.
+pub(crate) const NO_ANSWER_IN_ACK: &str = "the ACK brought no usable answer to our offer";
+
 /// Where offer and answer stand.
 #[derive(Clone, Debug)]
 pub(crate) enum Negotiation {
@@ -122,6 +125,14 @@ impl Negotiation {
         let Self::AnswerAwaited { offer, local } = self else { return Ok(None) };
         let negotiated = trunkline_sdp::accept_answer_with(offer, &Session::parse(answer)?, local, security)?;
         Ok(Some((Self::Settled(local.clone()), leg_media(&negotiated))))
+    }
+
+    /// Takes what an ACK brought; what media is to do if that settled our offer. `None`: nothing was
+    /// to be settled.
+    pub(crate) fn acked(&mut self, sdp: Option<&[u8]>, security: &Security) -> Result<Option<LegMedia>, Unusable> {
+        let Some((settled, media)) = self.answered(sdp.unwrap_or_default(), security)? else { return Ok(None) };
+        *self = settled;
+        Ok(Some(media))
     }
 
     /// An offer of ours in the middle of a call, with what has been agreed on first; `None` while

@@ -38,6 +38,15 @@ impl CallStatus {
     }
 }
 
+/// A cause of ITU-T Q.850 in a Reason header (RFC 3326) of the far end.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Cause {
+    /// 0 to 127.
+    pub cause: u16,
+    /// The header's text, or else Q.850's; empty if neither has one.
+    pub text: String,
+}
+
 /// How a call ended.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Ending {
@@ -49,6 +58,9 @@ pub struct Ending {
     pub disconnect_reason: DisconnectReason,
     /// The SIP status of a call that was not answered, or of the far end's `Reason`.
     pub sip_status: Option<u16>,
+    /// What the telephone network said, if the far end passed it on.
+    #[serde(default)]
+    pub q850: Option<Box<Cause>>,
     /// One sentence for the operator.
     pub text: String,
 }

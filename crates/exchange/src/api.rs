@@ -58,7 +58,7 @@ impl Exchange {
                 return self.perform_rpc(request, &rpc, now, outputs);
             }
             Command::CreateSipParticipant(dial) => return self.create_sip_participant(request, *dial, now, outputs),
-            Command::TransferSipParticipant(transfer) => return self.transfer(request, *transfer, now, outputs),
+            Command::TransferSipParticipant(transfer) => return self.transfer(request, *transfer, outputs),
             Command::Hold { room, identity, hold } => return self.hold(request, &room, &identity, hold, outputs),
             Command::CreateInboundTrunk(trunk) => self
                 .directory

@@ -93,6 +93,7 @@ impl Exchange {
             Input::Sip(received) => self.sip_received(*received, now, outputs),
             Input::Closed(flow) => self.flow_closed(&flow, now, outputs),
             Input::Api(request, command) => self.command(request, *command, now, outputs),
+            Input::Abandoned(request) => self.request_abandoned(request),
             Input::Signal(connection, request) => self.signal(connection, *request, now, outputs),
             Input::SignalClosed(connection) => self.signal_closed(connection, now, outputs),
             Input::Worker(connection, request) => self.worker(connection, *request, now, outputs),
@@ -101,7 +102,10 @@ impl Exchange {
             Input::Stored(record, result) => self.stored(record, result, outputs),
             Input::Resolved(query, answer) => self.resolved(query, answer, now, outputs),
             Input::Tick => self.tick(now, outputs),
-            Input::Drain(deadline) => self.drain = Drain::Until(deadline),
+            Input::Drain(deadline) => {
+                self.drain = Drain::Until(deadline);
+                self.unregister_trunks(now, outputs);
+            }
         }
         self.settle(now, outputs);
     }
@@ -151,7 +155,7 @@ impl Exchange {
         while let Some((call, event)) = self.events.pop_front() {
             self.call_event(&call, event, now, outputs);
         }
-        if matches!(self.drain, Drain::Until(_)) && self.calls.is_empty() {
+        if matches!(self.drain, Drain::Until(_)) && self.calls.is_empty() && self.is_unregistered() {
             self.drain = Drain::Done;
             self.peers_shut_down(now, outputs);
             self.agents_shut_down(now, outputs);

@@ -1,4 +1,5 @@
-//! `MoveParticipant`: a telephone changes its room and stays the same participant.
+//! `MoveParticipant`: a telephone changes its room and stays the same participant; a client is sent
+//! to where its place is kept.
 
 use crate::{
     Exchange, Output,
@@ -23,8 +24,7 @@ impl Exchange {
         }
         let participant = self.rooms.participant(room, identity)?;
         let Some(call) = self.calls.by_participant.get(&participant.sid).cloned() else {
-            let message = format!("participant {identity:?} is no telephone; only telephones can be moved yet");
-            return Err(ApiError::new(Code::Unimplemented, message));
+            return self.move_client(room, participant, destination, now, outputs);
         };
         if !self.calls.get(&call).is_some_and(|entry| entry.call.is_active()) {
             let message = format!("the call of participant {identity:?} is not answered");

@@ -76,6 +76,7 @@ impl Exchange {
                 let Answer { request, reply, undo } = *answer;
                 let reply = result.map(|()| reply).map_err(|why| {
                     self.undo(undo);
+                    self.trunks_changed();
                     ApiError::new(Code::Unavailable, format!("the record could not be written: {why}"))
                 });
                 outputs.push(Output::Reply(request, reply));

@@ -35,6 +35,8 @@ pub enum Input {
     Closed(Flow),
     /// An API request.
     Api(RequestId, Box<Command>),
+    /// Whoever put this request has gone and will not read its reply.
+    Abandoned(RequestId),
     /// A client says something. Its connection was announced by [`Command::Connect`].
     Signal(ConnectionId, Box<signal::Request>),
     /// A signalling connection is gone: closed by its client, or it does not read.

@@ -187,6 +187,21 @@ impl Rooms {
         Ok((info, participant))
     }
 
+    /// The client of a member that was joined in its stead is there. What the member has become
+    /// meanwhile stays; only what its client understands is new. `None` if no such member waits.
+    pub fn take_place(&mut self, name: &str, sid: &ParticipantSid, join: &Join) -> Option<(RoomInfo, ParticipantInfo)> {
+        let room = self.get_mut(name).ok()?;
+        let member = room.member(&join.identity).ok()?;
+        if member.sid != *sid || member.state == State::Active {
+            return None;
+        }
+        member.client_protocol = join.client_protocol;
+        member.capabilities.clone_from(&join.capabilities);
+        member.version = member.version.wrapping_add(1);
+        let participant = member.clone();
+        Some((room.info(), participant))
+    }
+
     /// The participant is ready: others see it.
     pub fn activate(&mut self, name: &str, identity: &str, _now: Time, out: &mut Vec<Event>) {
         let Ok(room) = self.get_mut(name) else { return };

@@ -288,6 +288,8 @@ pub enum Response {
     },
     /// The connection needs a new token: the participant has changed, or time has passed.
     RefreshToken(Box<ParticipantInfo>),
+    /// The participant is in another room now (`RoomMovedResponse`); its client needs a token for it.
+    Moved(Box<Joined>),
     /// The session is over; the connection closes after it.
     Leave {
         /// Why.
@@ -339,6 +341,8 @@ pub struct Connect {
     pub offer: Option<Description>,
     /// The session to go on with.
     pub resume: Option<ParticipantSid>,
+    /// Of a participant that was moved here: the place that is kept for it, by its new sid.
+    pub place: Option<ParticipantSid>,
     /// What the resuming client holds, if it came along.
     pub sync: Option<SyncState>,
 }

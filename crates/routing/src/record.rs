@@ -296,6 +296,9 @@ pub struct Options {
     pub transfer: Option<Vec<TransferStep>>,
     /// Take a REFER of the far end; refused by default.
     pub incoming_refer: Option<bool>,
+    /// A call out whose request waits for the answer is given up when its HTTP request is. Off, so
+    /// that a client's own timeout ends no call: LiveKit's SDKs have short ones.
+    pub cancel_with_request: Option<bool>,
     /// `Session-Expires` to ask for, seconds (RFC 4028); 0 for none; 1,800 by default.
     pub session_expires: Option<u32>,
     /// How digits are sent; `rfc4733` by default.
@@ -338,6 +341,7 @@ impl Options {
             probe_interval: self.probe_interval.or(lower.probe_interval),
             transfer: self.transfer.or(lower.transfer),
             incoming_refer: self.incoming_refer.or(lower.incoming_refer),
+            cancel_with_request: self.cancel_with_request.or(lower.cancel_with_request),
             session_expires: self.session_expires.or(lower.session_expires),
             dtmf: self.dtmf.or(lower.dtmf),
             hold_music: self.hold_music.or(lower.hold_music),

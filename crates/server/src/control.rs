@@ -13,7 +13,7 @@ use tokio::sync::oneshot;
 use trunkline_call::record::{CallRecord, LadderEntry};
 use trunkline_exchange::{
     Input,
-    command::{ApiError, Code, Command, Reply},
+    command::{ApiError, Code, Command, Reply, RequestId},
     port::ConnectionId,
 };
 use trunkline_room::{signal, worker};
@@ -28,6 +28,28 @@ pub(crate) struct Control {
     pub(crate) ready: Arc<AtomicBool>,
 }
 
+/// Somebody must not be taken for present because the inbox was full when he left. Never blocks.
+fn certainly(inbox: &Inbox, input: Input) {
+    if let Some(input) = inbox.try_put(input)
+        && let Ok(runtime) = tokio::runtime::Handle::try_current()
+    {
+        let inbox = inbox.clone();
+        runtime.spawn_blocking(move || inbox.put(input));
+    }
+}
+
+/// The client of a request that may wait for minutes. If it goes away before the reply, its handler
+/// is dropped, and this says so.
+struct Presence(Option<(Inbox, RequestId)>);
+
+impl Drop for Presence {
+    fn drop(&mut self) {
+        if let Some((inbox, request)) = self.0.take() {
+            certainly(&inbox, Input::Abandoned(request));
+        }
+    }
+}
+
 type Boxed<T> = Pin<Box<dyn Future<Output = T> + Send>>;
 
 fn unavailable(message: &str) -> ApiError {
@@ -35,17 +57,6 @@ fn unavailable(message: &str) -> ApiError {
 }
 
 impl Control {
-    /// A participant or a worker must not outlive its connection because the inbox was full when it
-    /// was cut. Never blocks.
-    fn certainly(&self, input: Input) {
-        if let Some(input) = self.inbox.try_put(input)
-            && let Ok(runtime) = tokio::runtime::Handle::try_current()
-        {
-            let inbox = self.inbox.clone();
-            runtime.spawn_blocking(move || inbox.put(input));
-        }
-    }
-
     fn read<T: Send + 'static>(
         &self,
         query: impl FnOnce(&Reader) -> Result<T, trunkline_store::Error> + Send + 'static,
@@ -63,6 +74,7 @@ impl Control {
 impl trunkline_api::Control for Control {
     fn ask(&self, command: Command) -> Boxed<Result<Reply, ApiError>> {
         let request = self.next.fetch_add(1, Ordering::Relaxed);
+        let waits = matches!(&command, Command::CreateSipParticipant(dial) if dial.wait_until_answered);
         let (sender, receiver) = oneshot::channel();
         if let Ok(mut waiting) = self.waiting.lock() {
             waiting.insert(request, sender);
@@ -73,7 +85,14 @@ impl trunkline_api::Control for Control {
             }
             return Box::pin(async { Err(unavailable("the server is overloaded or stopping; try again")) });
         }
-        Box::pin(async move { receiver.await.unwrap_or_else(|_| Err(unavailable("the server is stopping"))) })
+        let mut presence = waits.then(|| Presence(Some((self.inbox.clone(), request))));
+        Box::pin(async move {
+            let reply = receiver.await.unwrap_or_else(|_| Err(unavailable("the server is stopping")));
+            if let Some(presence) = &mut presence {
+                presence.0 = None;
+            }
+            reply
+        })
     }
 
     fn calls(&self, limit: usize, before_ms: Option<i64>) -> Boxed<Result<Vec<CallRecord>, String>> {
@@ -93,7 +112,7 @@ impl trunkline_api::Control for Control {
     }
 
     fn signal_closed(&self, connection: ConnectionId) {
-        self.certainly(Input::SignalClosed(connection));
+        certainly(&self.inbox, Input::SignalClosed(connection));
     }
 
     fn worker(&self, connection: ConnectionId, request: worker::Request) -> bool {
@@ -101,7 +120,7 @@ impl trunkline_api::Control for Control {
     }
 
     fn worker_closed(&self, connection: ConnectionId) {
-        self.certainly(Input::WorkerClosed(connection));
+        certainly(&self.inbox, Input::WorkerClosed(connection));
     }
 
     fn ready(&self) -> bool {

@@ -19,6 +19,7 @@ mod multipart;
 mod number;
 mod option_tag;
 mod parameters;
+pub mod q850;
 pub mod reason;
 pub mod refer;
 mod replaces;

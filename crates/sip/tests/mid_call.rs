@@ -150,6 +150,27 @@ fn an_update_that_meets_an_offer_waits() {
 }
 
 #[test]
+fn an_update_before_the_answer_waits_with_its_offer_and_moves_the_target_without_one() {
+    let mut bench = Bench::new();
+    let invite = ring(&mut bench, "", &[]);
+    let update = |cseq: u32, tag: &str| request_to_us("UPDATE", cseq, &format!("e{cseq}{tag}"), "ours", tag, "");
+    bench.receive(&offer(&update(2, "theirs")));
+    assert!(bench.last().starts_with("SIP/2.0 500") && bench.last().contains("\r\nRetry-After: "), "{}", bench.last());
+    bench.receive(&update(3, "theirs").replace("callee@10.0.0.2:5060", "moved@10.0.0.2:5099"));
+    assert!(bench.last().starts_with("SIP/2.0 200") && bench.last().contains("\r\nContact: "), "{}", bench.last());
+    bench.receive(&update(3, "theirs").replace("branch=z9hG4bKe3", "branch=z9hG4bKold"));
+    assert!(bench.last().starts_with("SIP/2.0 500"), "an old number: {}", bench.last());
+    bench.receive(&update(4, "others"));
+    assert!(bench.last().starts_with("SIP/2.0 481"), "no such dialog: {}", bench.last());
+    assert!(!bench.events.iter().any(|(_, event)| matches!(event, Event::Request { .. })));
+    bench.doing(|stack, now, out| stack.answer(&invite, "ours", &[], None, now, out)).unwrap();
+    bench.receive(&request_to_us("ACK", 1, "ack", "ours", "theirs", ""));
+    let Some((_, Event::Acked { dialog, .. })) = bench.events.last().cloned() else { panic!("no ACK") };
+    bench.request(&dialog, "BYE").unwrap();
+    assert!(bench.last().starts_with("BYE sip:moved@10.0.0.2:5099 "), "the target has moved: {}", bench.last());
+}
+
+#[test]
 fn the_200_to_our_update_moves_the_target_and_its_offer_makes_glare() {
     let mut bench = Bench::new();
     let dialog = bench.established();

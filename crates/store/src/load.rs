@@ -118,6 +118,7 @@ fn close(call: &mut CallRecord, heartbeat: Option<i64>) {
         by: reason.ended_by(),
         disconnect_reason: reason.disconnect_reason(),
         sip_status: None,
+        q850: None,
         text: "the server died while the call ran".to_owned(),
     });
 }

@@ -59,7 +59,8 @@ pub enum EndReason {
     NoAgent,
     /// The last agent left, and none came in its place.
     AgentLeft,
-    /// Somebody in the room asked for it by `lk.sip.EndCall`.
+    /// Somebody in the room asked for it by `lk.sip.EndCall`, or the API client that waited for the
+    /// answer of a call of ours went away.
     EndCall,
     /// `max_call_duration` was reached.
     MaxDuration,

@@ -31,7 +31,17 @@ pub(crate) struct Terms {
     pub(crate) sif_trailer: [u8; 16],
 }
 
-/// Writes a response. `None` for [`Response::RefreshToken`], which needs a secret.
+/// LiveKit's `RoomMovedResponse`: where the client is from now on, and the token for it.
+pub(crate) fn room_moved(moved: &Joined, token: String) -> Message {
+    Message::RoomMoved(proto::RoomMovedResponse {
+        room: Some(room(&moved.room)),
+        token,
+        participant: Some(participant(&moved.participant)),
+        other_participants: moved.others.iter().map(participant).collect(),
+    })
+}
+
+/// Writes a response. `None` for [`Response::RefreshToken`] and [`Response::Moved`], which need a secret.
 pub(crate) fn response(response: Response, terms: &Terms) -> Option<Message> {
     Some(match response {
         Response::Join(joined) => Message::Join(join(&joined, terms)),
@@ -74,7 +84,7 @@ pub(crate) fn response(response: Response, terms: &Terms) -> Option<Message> {
             action: action as i32,
             regions: None,
         }),
-        Response::RefreshToken(_) => return None,
+        Response::RefreshToken(_) | Response::Moved(_) => return None,
         report => report_message(report)?,
     })
 }

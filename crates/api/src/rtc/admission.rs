@@ -16,7 +16,10 @@ use trunkline_room::{
     Join, Kind, Permission,
     signal::{Connect, Transports},
 };
-use trunkline_types::limits::{ATTRIBUTES_BYTES, METADATA_BYTES, NAME_CHARS};
+use trunkline_types::{
+    ParticipantSid,
+    limits::{ATTRIBUTES_BYTES, METADATA_BYTES, NAME_CHARS},
+};
 
 /// JavaScript clients compare this text: it keeps them from trying `/rtc` instead.
 const NO_ROOM: &str = "requested room does not exist";
@@ -144,6 +147,7 @@ fn connect(claims: &Claims, parameters: Parameters) -> Result<Connect, Refusal> 
         add_tracks: parameters.add_tracks,
         offer: parameters.offer,
         resume: parameters.resume,
+        place: (!claims.place.is_empty()).then(|| ParticipantSid::from(claims.place.as_str())),
         sync: parameters.sync,
     })
 }

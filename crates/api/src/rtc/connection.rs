@@ -16,7 +16,10 @@ use std::{pin::pin, sync::Arc, time::Duration};
 use tokio::time::{MissedTickBehavior, interval, sleep, timeout};
 use tokio_tungstenite::tungstenite::{self, error::ProtocolError};
 use trunkline_exchange::port::ConnectionId;
-use trunkline_room::{Join, ParticipantInfo, signal::Response};
+use trunkline_room::{
+    Join, ParticipantInfo,
+    signal::{Joined, Response},
+};
 use trunkline_types::limits::STREAM_WRITE;
 
 /// The largest frame and the largest message a client may send, in bytes.
@@ -194,6 +197,7 @@ impl Connection {
                     self.current = Some(own.clone());
                 }
             }
+            Response::Moved(moved) => return self.moved(socket, moved).await,
             Response::RefreshToken(info) => {
                 self.current = Some((**info).clone());
                 return self.refresh(socket).await;
@@ -248,6 +252,24 @@ impl Connection {
             Ok(token) => self.put(socket, signal_response::Message::RefreshToken(token)).await,
             Err(error) => {
                 tracing::warn!(connection = self.id(), %error, "no new token for a client");
+                Ok(())
+            }
+        }
+    }
+
+    /// Sends the client to another room. Some clients take the token from the first message, some
+    /// from the second one.
+    async fn moved(&mut self, socket: &mut WebSocket, moved: &Joined) -> Result<(), End> {
+        if !self.opened {
+            return Ok(());
+        }
+        match self.ticket.moved(&moved.room.name, &moved.participant, &self.app.config.keys, (self.app.now)()) {
+            Ok(token) => {
+                self.put(socket, convert::room_moved(moved, token.clone())).await?;
+                self.put(socket, signal_response::Message::RefreshToken(token)).await
+            }
+            Err(error) => {
+                tracing::warn!(connection = self.id(), %error, "no token for another room");
                 Ok(())
             }
         }

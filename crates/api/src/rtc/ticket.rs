@@ -30,7 +30,37 @@ impl Ticket {
     /// # Errors
     /// The API key is no longer one of the server's.
     pub(super) fn renewed(&self, info: &ParticipantInfo, keys: &Keys, now: Time) -> Result<String, TokenError> {
-        let Verified { claims, api_key, expires_unix_seconds } = &self.0;
+        let claims = &self.0.claims;
+        let claims = Claims { place: String::new(), ..claims.clone() };
+        self.signed(claims, info, keys, now)
+    }
+
+    /// A token for another room to which the participant is moved: with it the client takes the
+    /// place that is kept for it there. Everything else stays what it was; what the first token said
+    /// about the making of its room does not hold for this one.
+    ///
+    /// # Errors
+    /// The API key is no longer one of the server's.
+    pub(super) fn moved(
+        &self,
+        room: &str,
+        info: &ParticipantInfo,
+        keys: &Keys,
+        now: Time,
+    ) -> Result<String, TokenError> {
+        let claims = &self.0.claims;
+        let claims = Claims {
+            place: info.sid.as_str().to_owned(),
+            video: VideoGrant { room: room.to_owned(), ..claims.video.clone() },
+            room_config: None,
+            room_preset: String::new(),
+            ..claims.clone()
+        };
+        self.signed(claims, info, keys, now)
+    }
+
+    fn signed(&self, claims: Claims, info: &ParticipantInfo, keys: &Keys, now: Time) -> Result<String, TokenError> {
+        let Verified { api_key, expires_unix_seconds, .. } = &self.0;
         let secret = keys.secret(api_key).ok_or(TokenError::UnknownKey)?;
         let left = expires_unix_seconds.saturating_sub(now.unix_seconds());
         let ttl = SHORTEST.max(Duration::from_secs(u64::try_from(left).unwrap_or(0)));
@@ -39,7 +69,7 @@ impl Ticket {
             metadata: info.metadata.clone(),
             attributes: info.attributes.clone(),
             video: video_grant(&claims.video, info.permission),
-            ..claims.clone()
+            ..claims
         };
         mint(api_key, secret, &claims, ttl, now)
     }

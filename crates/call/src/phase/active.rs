@@ -4,11 +4,12 @@ use super::{Draining, Ending};
 use crate::{
     Effect, Event, Facts, RoomCommand, RoomEvent, SipCommand,
     call::Phase,
+    dial::DialEvent,
     headers::{self, Carrier},
     latency,
     media::{LegMedia, MediaFact, MediaPlan},
     midcall::{Agreed, MidCall},
-    negotiation::Negotiation,
+    negotiation::{NO_ANSWER_IN_ACK, Negotiation},
 };
 use bytes::Bytes;
 use std::collections::BTreeMap;
@@ -79,6 +80,9 @@ impl Active {
             Event::NeverAcked => {
                 let text = "the 200 was not acknowledged within 64·T1";
                 return self.hang_up(EndReason::NoAck, text, facts, now, effects);
+            }
+            Event::Dial(DialEvent::Abandoned) => {
+                return self.hang_up(EndReason::EndCall, super::dialing::ABANDONED, facts, now, effects);
             }
             Event::ShutDown => return self.hang_up(EndReason::Shutdown, "the server stops", facts, now, effects),
             _ => {}
@@ -187,12 +191,8 @@ impl Active {
         effects: &mut Vec<Effect>,
     ) -> Phase {
         headers::acknowledged(facts, Carrier::Answer, 0, now);
-        if !self.negotiation.awaits_answer() {
-            return Phase::Active(self);
-        }
-        match self.negotiation.answered(sdp.as_deref().unwrap_or_default(), &facts.setup.security) {
-            Ok(Some((next, media))) => {
-                self.negotiation = next;
+        match self.negotiation.acked(sdp.as_deref(), &facts.setup.security) {
+            Ok(Some(media)) => {
                 self.settled(media, facts, now, effects);
                 self.pursue(facts, effects);
                 Phase::Active(self)
@@ -200,8 +200,7 @@ impl Active {
             Ok(None) => Phase::Active(self),
             Err(unusable) => {
                 effects.push(Effect::Log(format!("the ACK's answer cannot be used: {}", unusable.why)));
-                let text = "the ACK brought no usable answer to our offer";
-                self.hang_up(EndReason::NoCommonCodec, text, facts, now, effects)
+                self.hang_up(EndReason::NoCommonCodec, NO_ANSWER_IN_ACK, facts, now, effects)
             }
         }
     }

@@ -1,7 +1,10 @@
 //! A call of ours on its way: the participant is in its room and publishes, the INVITE is out, the
 //! far end rings or says something before it answers.
 
-use super::{Active, Ending};
+use super::{
+    Active, Ending,
+    joining::{self, Leg},
+};
 use crate::{
     Effect, Event, Facts, Moment, RoomCommand, RoomEvent, SipCommand, attributes,
     call::Phase,
@@ -17,6 +20,9 @@ use crate::{
 use std::collections::BTreeMap;
 use trunkline_types::{EndReason, Time};
 
+/// Why a call ends whose request was given up.
+pub(super) const ABANDONED: &str = "the API client that waited for the answer has gone";
+
 /// See the module.
 #[derive(Debug)]
 pub(crate) struct Dialing {
@@ -29,27 +35,10 @@ pub(crate) struct Dialing {
     deadline: Time,
 }
 
-/// How far the media leg is.
-#[derive(Debug)]
-enum Leg {
-    /// The room is not joined yet.
-    Waiting,
-    /// Asked for.
-    Opening,
-    /// Open on this port, and the INVITE is on its way.
-    Open(u16),
-}
-
 impl Dialing {
     /// The participant first: whoever is in the room sees that the call is being made.
     pub(crate) fn begin(facts: &mut Facts, now: Time, effects: &mut Vec<Effect>) -> Phase {
-        effects.push(Effect::Room(RoomCommand::Join {
-            room: facts.setup.room_name.clone(),
-            identity: facts.setup.identity.clone(),
-            name: std::mem::take(&mut facts.setup.name),
-            metadata: std::mem::take(&mut facts.setup.metadata),
-            attributes: facts.attribute_values(),
-        }));
+        joining::join(facts, effects);
         let deadline = now + facts.setup.ringing_timeout.min(facts.setup.max_call_duration);
         let negotiation = Negotiation::OfferOwed;
         Phase::Dialing(Box::new(Self { negotiation, leg: Leg::Waiting, early: None, tone: false, deadline }))
@@ -68,9 +57,7 @@ impl Dialing {
     ) -> Phase {
         match event {
             Event::Room(RoomEvent::Joined { room, participant, identity }) => {
-                facts.joined(room.clone(), participant, identity);
-                effects.push(Effect::Media(MediaPlan::Open { leg: facts.leg(), room, local: facts.setup.media_local }));
-                self.leg = Leg::Opening;
+                self.leg = joining::joined(room, participant, identity, facts, effects);
             }
             Event::Room(RoomEvent::JoinFailed { why }) => {
                 return self.fail(EndReason::Resource, why, facts, now, effects);
@@ -84,6 +71,9 @@ impl Dialing {
             Event::Dial(DialEvent::Answered(answer)) => return self.answered(*answer, facts, now, effects),
             Event::Dial(DialEvent::Refused(answer)) => return self.refused(&answer, facts, now, effects),
             Event::Dial(DialEvent::Failed(failure)) => return self.not_asked(failure, facts, now, effects),
+            Event::Dial(DialEvent::Abandoned) => {
+                return self.give_up(EndReason::EndCall, ABANDONED, false, facts, now, effects);
+            }
             Event::Room(RoomEvent::Removed(reason)) => {
                 let reason = super::ending::reason_of_removal(reason);
                 return self.give_up(
@@ -245,19 +235,22 @@ impl Dialing {
         let changes = attributes::of_answer(&facts.setup, answer, false);
         tell_room(changes, facts, now, effects);
         over(reason, Some((answer.status, answer.text.clone())), None, text, facts, now, effects);
-        Ending::unanswered(None, self.leg_opened(), facts, now, effects)
+        for (_, value) in answer.headers.iter().filter(|(name, _)| name.eq_ignore_ascii_case("Reason")) {
+            facts.far_reason(value);
+        }
+        Ending::unanswered(None, self.leg.is_opened(), facts, now, effects)
     }
 
     fn not_asked(self, failure: DialFailure, facts: &mut Facts, now: Time, effects: &mut Vec<Effect>) -> Phase {
         let text = failure.text();
         over(reason_of_failure(&failure), None, Some(failure), text, facts, now, effects);
-        Ending::unanswered(None, self.leg_opened(), facts, now, effects)
+        Ending::unanswered(None, self.leg.is_opened(), facts, now, effects)
     }
 
     /// A failure of our own, before anything was sent.
     fn fail(self, reason: EndReason, text: String, facts: &mut Facts, now: Time, effects: &mut Vec<Effect>) -> Phase {
         over(reason, None, None, text, facts, now, effects);
-        Ending::unanswered(None, self.leg_opened(), facts, now, effects)
+        Ending::unanswered(None, self.leg.is_opened(), facts, now, effects)
     }
 
     /// Ends the call from our side while it rings.
@@ -271,11 +264,7 @@ impl Dialing {
         effects: &mut Vec<Effect>,
     ) -> Phase {
         over(reason, None, None, text.into(), facts, now, effects);
-        Ending::cancelling(has_left, self.leg_opened(), matches!(self.leg, Leg::Open(_)), facts, now, effects)
-    }
-
-    fn leg_opened(&self) -> bool {
-        !matches!(self.leg, Leg::Waiting)
+        Ending::cancelling(has_left, self.leg.is_opened(), matches!(self.leg, Leg::Open(_)), facts, now, effects)
     }
 }
 

@@ -56,6 +56,7 @@ impl Ending {
             None => "the far end hung up".into(),
         };
         facts.ended(EndReason::RemoteBye, reason.as_deref().and_then(sip_cause), text, now);
+        facts.far_reason(reason.as_deref().unwrap_or_default());
         leave_room(facts, now, effects);
         Self::answer_bye(facts, now, effects)
     }

@@ -7,6 +7,7 @@ mod dialing;
 mod draining;
 mod ending;
 mod holding;
+mod joining;
 mod prompting;
 mod recording;
 mod refreshing;

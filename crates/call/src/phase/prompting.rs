@@ -1,7 +1,7 @@
 //! The call is answered so that the caller can enter a pin. No room has him yet: nobody hears him,
 //! and nobody sees his keys.
 
-use super::{Active, Ending, answering};
+use super::{Active, Ending, answering, joining};
 use crate::{
     Effect, Event, Facts, Moment, RoomCommand, RoomEvent, Setup, SipCommand, attributes,
     call::Phase,
@@ -9,7 +9,7 @@ use crate::{
     headers::{self, Carrier},
     media::{MediaFact, MediaPlan, Sound},
     midcall::Agreed,
-    negotiation::Negotiation,
+    negotiation::{NO_ANSWER_IN_ACK, Negotiation},
     pin::{Entry, Prompt, Submitted},
     record::CallStatus,
 };
@@ -273,17 +273,15 @@ impl Prompting {
         effects: &mut Vec<Effect>,
     ) -> Phase {
         headers::acknowledged(facts, Carrier::Answer, 0, now);
-        match self.negotiation.answered(sdp.unwrap_or_default(), &facts.setup.security) {
-            _ if !self.negotiation.awaits_answer() => {}
-            Ok(Some((next, media))) => {
+        match self.negotiation.acked(sdp, &facts.setup.security) {
+            Ok(Some(media)) => {
                 (facts.record.codec, self.agreed.secure) = (Some(media.codec), media.crypto.is_some());
                 effects.push(Effect::Media(MediaPlan::Negotiated { leg: facts.leg(), media }));
-                self.negotiation = next;
             }
             Ok(None) => {}
-            Err(_) => {
-                let text = "the ACK brought no usable answer to our offer".to_owned();
-                return self.over(EndReason::NoCommonCodec, 488, text, facts, now, effects);
+            Err(unusable) => {
+                effects.push(Effect::Log(format!("the ACK's answer cannot be used: {}", unusable.reason)));
+                return self.over(EndReason::NoCommonCodec, 488, NO_ANSWER_IN_ACK.into(), facts, now, effects);
             }
         }
         Phase::Prompting(self)
@@ -291,13 +289,7 @@ impl Prompting {
 
     fn join(&mut self, facts: &mut Facts, now: Time, effects: &mut Vec<Effect>) {
         self.enter_stage(Stage::Joining, BOUND, now);
-        effects.push(Effect::Room(RoomCommand::Join {
-            room: facts.setup.room_name.clone(),
-            identity: facts.setup.identity.clone(),
-            name: std::mem::take(&mut facts.setup.name),
-            metadata: std::mem::take(&mut facts.setup.metadata),
-            attributes: facts.attribute_values(),
-        }));
+        joining::join(facts, effects);
     }
 
     /// The room has him: from here on it is a call like any other.

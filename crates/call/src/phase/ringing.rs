@@ -1,10 +1,13 @@
 //! 180 is out: the call joins its room, its media leg is opened, somebody may take it.
 
-use super::{Answering, Ending};
+use super::{
+    Answering, Ending,
+    joining::{self, Leg},
+};
 use crate::{
     Effect, Event, Facts, Moment, RoomCommand, RoomEvent, SipCommand,
     call::Phase,
-    media::{MediaFact, MediaPlan},
+    media::MediaFact,
     negotiation::{Negotiation, Unusable},
     record::CallStatus,
     session_timer::{self, TimerHeaders, Verdict},
@@ -23,17 +26,6 @@ pub(crate) struct Ringing {
     agent_deadline: Option<Time>,
 }
 
-/// How far the media leg is.
-#[derive(Debug)]
-enum Leg {
-    /// The room is not joined yet.
-    Waiting,
-    /// Asked for.
-    Opening,
-    /// Open on this port.
-    Open(u16),
-}
-
 impl Ringing {
     /// 180 first: nothing the room or the media threads do can delay it.
     pub(crate) fn begin(facts: &mut Facts, now: Time, effects: &mut Vec<Effect>) -> Result<Phase, Unusable> {
@@ -43,13 +35,7 @@ impl Ringing {
         }
         facts.record.ringing_at_ms = Some(now.unix_millis());
         effects.push(Effect::Sip(SipCommand::Ring));
-        effects.push(Effect::Room(RoomCommand::Join {
-            room: facts.setup.room_name.clone(),
-            identity: facts.setup.identity.clone(),
-            name: std::mem::take(&mut facts.setup.name),
-            metadata: std::mem::take(&mut facts.setup.metadata),
-            attributes: facts.attribute_values(),
-        }));
+        joining::join(facts, effects);
         let deadline = now + facts.setup.ringing_timeout;
         let agent_timeout = facts.setup.agent_timeout;
         let agent_deadline = (!agent_timeout.is_zero()).then(|| now + agent_timeout);
@@ -74,10 +60,8 @@ impl Ringing {
     ) -> Phase {
         match event {
             Event::Room(RoomEvent::Joined { room, participant, identity }) => {
-                facts.joined(room.clone(), participant, identity);
+                self.leg = joining::joined(room, participant, identity, facts, effects);
                 effects.push(Effect::Announce(Moment::Ringing, facts.snapshot()));
-                effects.push(Effect::Media(MediaPlan::Open { leg: facts.leg(), room, local: facts.setup.media_local }));
-                self.leg = Leg::Opening;
             }
             Event::Room(RoomEvent::JoinFailed { why }) => {
                 return self.refuse(503, "Service Unavailable", EndReason::Resource, why, facts, now, effects);
@@ -89,7 +73,7 @@ impl Ringing {
                 facts.ended(reason, Some(480), text, now);
                 return Ending::unanswered_outside_room(
                     Some((480, "Temporarily Unavailable")),
-                    self.leg_opened(),
+                    self.leg.is_opened(),
                     facts,
                     now,
                     effects,
@@ -106,7 +90,7 @@ impl Ringing {
             Event::Media(MediaFact::Dtmf { .. }) => {}
             Event::Cancelled | Event::ByeReceived { .. } => {
                 facts.ended(EndReason::Cancelled, Some(487), "the caller gave up while it rang".into(), now);
-                return Ending::unanswered(None, self.leg_opened(), facts, now, effects);
+                return Ending::unanswered(None, self.leg.is_opened(), facts, now, effects);
             }
             Event::TimedOut if self.waits_for_agent(facts).is_some_and(|at| now >= at) => {
                 let text = format!("no agent came within {} ms", facts.setup.agent_timeout.as_millis());
@@ -129,10 +113,6 @@ impl Ringing {
             _ => {}
         }
         self.answer_if_due(facts, now, effects)
-    }
-
-    fn leg_opened(&self) -> bool {
-        !matches!(self.leg, Leg::Waiting)
     }
 
     /// Nobody took it, and the operator shall read why.
@@ -161,7 +141,7 @@ impl Ringing {
         effects: &mut Vec<Effect>,
     ) -> Phase {
         facts.ended(reason, Some(status), text, now);
-        Ending::unanswered(Some((status, phrase)), self.leg_opened(), facts, now, effects)
+        Ending::unanswered(Some((status, phrase)), self.leg.is_opened(), facts, now, effects)
     }
 
     fn answer_if_due(self: Box<Self>, facts: &mut Facts, now: Time, effects: &mut Vec<Effect>) -> Phase {
@@ -170,11 +150,11 @@ impl Ringing {
             AnswerPolicy::OnAudio => self.audible,
             AnswerPolicy::AgentJoined => facts.agents.seen && facts.agents.left_at.is_none(),
         };
-        let (true, Leg::Open(port)) = (due, &self.leg) else { return Phase::Ringing(self) };
+        let (true, Leg::Open(port)) = (due, self.leg) else { return Phase::Ringing(self) };
         facts.record.status = CallStatus::Active;
         facts.record.answered_at_ms = Some(now.unix_millis());
         effects.push(Effect::Persist(facts.snapshot()));
-        Phase::Answering(Box::new(Answering { negotiation: self.negotiation, port: *port, deadline: self.deadline }))
+        Phase::Answering(Box::new(Answering { negotiation: self.negotiation, port, deadline: self.deadline }))
     }
 }
 

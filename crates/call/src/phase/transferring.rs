@@ -231,6 +231,7 @@ impl Active {
         }
         let text = "the far end has gone where it was referred to".into();
         facts.ended(EndReason::Transferred, None, text, now);
+        facts.far_reason(reason.as_deref().unwrap_or_default());
         super::ending::leave_room(facts, now, effects);
         Ending::answer_bye(facts, now, effects)
     }

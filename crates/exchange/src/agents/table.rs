@@ -383,7 +383,7 @@ impl Agents {
     }
 
     /// The job whose agent this is.
-    pub(super) fn job_of(&self, room: &RoomSid, identity: &str) -> Option<JobId> {
+    pub(crate) fn job_of(&self, room: &RoomSid, identity: &str) -> Option<JobId> {
         self.by_identity.get(&(room.clone(), identity.to_owned())).cloned()
     }
 }

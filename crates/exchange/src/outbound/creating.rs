@@ -14,7 +14,7 @@ use crate::{
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use trunkline_call::{
     Call, Invite, Setup,
-    dial::{DialNews, Outbound},
+    dial::{DialEvent, DialNews, Outbound},
     record::Explanation,
 };
 use trunkline_room::RoomSettings;
@@ -183,6 +183,17 @@ impl Exchange {
         };
         if let Some(waiting) = leg.waiting.take() {
             self.tell_caller(&waiting.who, Ok(created), outputs);
+        }
+    }
+
+    /// Whoever asked for a call and waits for its answer has gone: the call goes too, if its trunk's
+    /// options say so. One that was answered meanwhile stays.
+    pub(crate) fn request_abandoned(&mut self, request: RequestId) {
+        let Some((id, leg)) = self.outbound.asked_by(request) else { return };
+        leg.waiting = None;
+        if leg.plan.options.cancel_with_request == Some(true) {
+            let event = trunkline_call::Event::Dial(DialEvent::Abandoned);
+            self.events.push_back((id, event));
         }
     }
 

@@ -45,7 +45,7 @@ impl Health {
     }
 
     /// The target failed; it is avoided until then at least.
-    pub(super) fn failed(&mut self, target: &Target, until: Time, _now: Time) {
+    pub(super) fn failed(&mut self, target: &Target, until: Time) {
         if self.bad.len() >= REMEMBERED && !self.bad.contains_key(&key(target)) {
             let soonest = self.bad.iter().min_by_key(|(_, bad)| bad.probe_at).map(|(key, _)| *key);
             if let Some(soonest) = soonest {
@@ -62,7 +62,7 @@ impl Health {
         self.bad.remove(&key(target));
     }
 
-    pub(super) fn is_bad(&self, target: &Target, _now: Time) -> bool {
+    pub(super) fn is_bad(&self, target: &Target) -> bool {
         self.bad.contains_key(&key(target))
     }
 
@@ -148,14 +148,14 @@ mod tests {
     #[test]
     fn a_target_is_avoided_until_it_answers_or_is_forgotten() {
         let (mut health, at) = (Health::default(), |s: u64| Time::new(s * 1_000_000_000, 0));
-        health.failed(&target(1), at(30), at(0));
-        assert!(health.is_bad(&target(1), at(1)) && !health.is_bad(&target(2), at(1)));
+        health.failed(&target(1), at(30));
+        assert!(health.is_bad(&target(1)) && !health.is_bad(&target(2)));
         assert_eq!(health.poll_timeout(), Some(at(30)));
         assert!(health.due(at(29)).is_empty());
         assert_eq!(health.due(at(30)), [target(1)]);
         health.works(&target(1));
-        assert!(!health.is_bad(&target(1), at(31)));
-        health.failed(&target(3), at(30), at(0));
+        assert!(!health.is_bad(&target(1)));
+        health.failed(&target(3), at(30));
         let mut asked = 0;
         while let Some(now) = health.poll_timeout() {
             asked += health.due(now).len();
@@ -171,7 +171,7 @@ mod tests {
     fn what_is_remembered_is_bounded() {
         let mut health = Health::default();
         for port in 0..2_000 {
-            health.failed(&target(port), Time::new(u64::from(port), 0), Time::default());
+            health.failed(&target(port), Time::new(u64::from(port), 0));
         }
         assert_eq!(health.bad.len(), REMEMBERED);
     }

@@ -135,7 +135,7 @@ impl Exchange {
             }
             let silent = self.outbound.legs.get(&id).and_then(|leg| leg.current.clone());
             if let Some(target) = silent {
-                self.outbound.health.failed(&target, now + AVOIDED, now);
+                self.outbound.health.failed(&target, now + AVOIDED);
             }
             self.try_next_target(&id, now, outputs);
         }
@@ -230,7 +230,7 @@ impl Exchange {
         if answer.status == 503 {
             if let Some(target) = leg.current.take() {
                 let wait = message.header("Retry-After").and_then(|value| retry_after(&value));
-                self.outbound.health.failed(&target, now + wait.unwrap_or(AVOIDED), now);
+                self.outbound.health.failed(&target, now + wait.unwrap_or(AVOIDED));
             }
             if goes_on && !leg.targets.is_empty() {
                 leg.refusal = Some(answer);
@@ -277,7 +277,7 @@ impl Exchange {
         };
         // What follows our own CANCEL says nothing about the target.
         if let Some(target) = leg.current.take().filter(|_| !leg.cancelled) {
-            self.outbound.health.failed(&target, now + AVOIDED, now);
+            self.outbound.health.failed(&target, now + AVOIDED);
         }
         if !leg.cancelled && !leg.targets.is_empty() {
             return self.try_next_target(id, now, outputs);

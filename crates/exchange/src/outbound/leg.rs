@@ -122,6 +122,13 @@ impl Outbound {
         self.legs.iter().filter(|(_, leg)| wanted(leg)).map(|(id, _)| id.clone()).collect()
     }
 
+    /// The call whose answer this request waits for.
+    pub(super) fn asked_by(&mut self, request: RequestId) -> Option<(CallId, &mut Leg)> {
+        let waits =
+            |leg: &Leg| leg.waiting.as_ref().is_some_and(|w| w.until_answered && w.who == Caller::Client(request));
+        self.legs.iter_mut().find(|(_, leg)| waits(leg)).map(|(id, leg)| (id.clone(), &mut **leg))
+    }
+
     pub(crate) fn poll_timeout(&self) -> Option<Time> {
         let next = self.timers.first().map(|(at, _)| *at);
         [next, self.health.poll_timeout(), self.registrations.poll_timeout()].into_iter().flatten().min()

@@ -95,7 +95,7 @@ impl Exchange {
             );
         }
         // Those that failed lately last; the order among the others stays.
-        targets.sort_by_key(|target| self.outbound.health.is_bad(target, now));
+        targets.sort_by_key(|target| self.outbound.health.is_bad(target));
         let Some(leg) = self.outbound.legs.get_mut(id) else { return };
         leg.peers = targets.iter().map(|t| t.address.ip().to_canonical()).collect();
         leg.targets = targets.into();

@@ -6,8 +6,9 @@ use super::{
     leg::Asker,
     locating::{literal, query_of},
     securing::expect,
+    unregistering::{Farewells, Granted},
 };
-use crate::{Exchange, Output, port::Level};
+use crate::{Exchange, Output, exchange::Drain, port::Level};
 use bytes::Bytes;
 use std::{
     collections::{BTreeMap, VecDeque},
@@ -40,7 +41,8 @@ const MAX_TRUNKS: usize = 1_024;
 #[derive(Default)]
 pub(crate) struct Registrations {
     by_trunk: BTreeMap<TrunkId, Registration>,
-    by_client: BTreeMap<ClientId, TrunkId>,
+    by_client: BTreeMap<ClientId, (TrunkId, Box<Granted>)>,
+    pub(super) farewells: Farewells,
     /// Trunks or their options have changed.
     stale: bool,
 }
@@ -63,6 +65,8 @@ struct Registration {
     targets: VecDeque<Target>,
     current: Option<Target>,
     is_registered: bool,
+    /// What the registrar has taken last, to be taken back when the trunk ends.
+    granted: Option<Box<Granted>>,
     failures: u32,
     /// The same for all requests of the trunk (RFC 3261 §10.2.4).
     call_id: String,
@@ -73,7 +77,8 @@ impl Registrations {
         if self.stale {
             return Some(Time::default());
         }
-        self.by_trunk.values().flat_map(|held| [held.due, held.probe_at, held.open_at]).flatten().min()
+        let of_trunks = self.by_trunk.values().flat_map(|held| [held.due, held.probe_at, held.open_at]);
+        of_trunks.chain([self.farewells.poll_timeout()]).flatten().min()
     }
 
     /// The trunks have to be looked at anew.
@@ -92,8 +97,17 @@ fn pause(failures: u32) -> Duration {
     FIRST_PAUSE.saturating_mul(1 << failures.min(10)).min(LONGEST_PAUSE)
 }
 
+impl Registration {
+    /// Registers no more; what is to be taken back at the registrar.
+    fn end(&mut self) -> Option<Box<Granted>> {
+        (self.registers, self.is_registered, self.due) = (false, false, None);
+        self.targets.clear();
+        self.granted.take()
+    }
+}
+
 /// The user that registers: the digest user, or else the first number.
-fn user(trunk: &OutboundTrunk) -> &str {
+pub(super) fn user(trunk: &OutboundTrunk) -> &str {
     if trunk.auth_username.is_empty() { trunk.numbers.first().map_or("", String::as_str) } else { &trunk.auth_username }
 }
 
@@ -125,11 +139,12 @@ impl Exchange {
         self.outbound.registrations.stale = !self.directory.list_outbound(&ListFilter::default()).is_empty();
     }
 
-    fn watch_trunks(&mut self, now: Time) {
+    fn watch_trunks(&mut self, now: Time, outputs: &mut Vec<Output>) {
+        let serves = self.drain == Drain::No;
         let mut wanted = BTreeMap::new();
         for trunk in self.directory.list_outbound(&ListFilter::default()) {
             let options = self.directory.trunk_options(&trunk.id);
-            let registers = options.register == Some(true);
+            let registers = options.register == Some(true) && serves;
             let every = |seconds: Option<u32>| Duration::from_secs(seconds.unwrap_or(0).into());
             let (probe_every, open_every) = (every(options.probe_interval), every(options.keepalive_interval));
             let is_watched = registers || !probe_every.is_zero() || !open_every.is_zero();
@@ -140,7 +155,14 @@ impl Exchange {
         }
         let (registrations, random) = (&mut self.outbound.registrations, &mut self.random);
         registrations.stale = false;
-        registrations.by_trunk.retain(|trunk, _| wanted.contains_key(trunk));
+        let mut over = Vec::new();
+        registrations.by_trunk.retain(|trunk, held| {
+            let stays = wanted.contains_key(trunk);
+            if !stays {
+                over.extend(held.end());
+            }
+            stays
+        });
         for (trunk, (registers, expires, probe_every, open_every)) in wanted {
             let held = registrations.by_trunk.entry(trunk).or_insert_with(|| Registration {
                 registers: false,
@@ -155,10 +177,14 @@ impl Exchange {
                 targets: VecDeque::new(),
                 current: None,
                 is_registered: false,
+                granted: None,
                 failures: 0,
                 call_id: random.hex(32),
             });
             if registers != held.registers || expires != held.expires {
+                if !registers {
+                    over.extend(held.end());
+                }
                 (held.registers, held.expires, held.is_registered) = (registers, expires, false);
                 held.due = registers.then_some(now);
             }
@@ -171,12 +197,25 @@ impl Exchange {
                 held.open_at = (!open_every.is_zero()).then_some(now);
             }
         }
+        for granted in over {
+            self.unregister(*granted, now, outputs);
+        }
+    }
+
+    /// The server drains: its registrars shall send calls elsewhere. Running calls need no
+    /// registration, but the ways to them stay open.
+    pub(crate) fn unregister_trunks(&mut self, now: Time, outputs: &mut Vec<Output>) {
+        let over: Vec<_> = self.outbound.registrations.by_trunk.values_mut().filter_map(Registration::end).collect();
+        for granted in over {
+            self.unregister(*granted, now, outputs);
+        }
     }
 
     pub(super) fn registrations_tick(&mut self, now: Time, outputs: &mut Vec<Output>) {
         if self.outbound.registrations.stale {
-            self.watch_trunks(now);
+            self.watch_trunks(now, outputs);
         }
+        self.outbound.registrations.farewells.expire(now);
         let mut due = Vec::new();
         for (trunk, held) in &mut self.outbound.registrations.by_trunk {
             let registers = held.due.is_some_and(|at| at <= now);
@@ -246,7 +285,8 @@ impl Exchange {
     /// Sends REGISTER to the next target.
     fn register_trunk(&mut self, trunk: &TrunkId, expires: Option<u32>, now: Time, outputs: &mut Vec<Output>) {
         let Some(stored) = self.directory.outbound(trunk).cloned() else { return };
-        let routes = proxy(&self.directory.trunk_options(trunk));
+        let options = self.directory.trunk_options(trunk);
+        let routes = proxy(&options);
         let Some(held) = self.outbound.registrations.by_trunk.get_mut(trunk) else { return };
         let call_id = held.call_id.clone();
         let peers: Vec<IpAddr> = held.targets.iter().map(|t| t.address.ip().to_canonical()).collect();
@@ -254,40 +294,34 @@ impl Exchange {
             return self.not_registered(trunk, "no target answered", None, now, outputs);
         };
         let expires = expires.unwrap_or(held.expires);
-        held.current = Some(target.clone());
         let Some(flow) = self.outbound.own.flow_to(target.protocol, target.address) else {
             return self.not_registered(trunk, "no socket of ours leads there", None, now, outputs);
         };
-        let outgoing = self.register_request(&stored, call_id, routes, expires, flow, peers);
+        held.current = Some(target.clone());
+        let granted = Granted { trunk: stored, options, call_id, routes, target, peers };
+        let outgoing = self.register_request(&granted, expires, flow);
         let mut actions = Vec::new();
         let client = self.stack.send_outside("REGISTER", outgoing, now, &mut actions);
-        self.outbound.registrations.by_client.insert(client, trunk.clone());
+        self.outbound.registrations.by_client.insert(client, (trunk.clone(), Box::new(granted)));
         self.sip_actions(actions, None, now, outputs);
     }
 
-    fn register_request(
-        &mut self,
-        trunk: &OutboundTrunk,
-        call_id: String,
-        routes: Vec<String>,
-        expires: u32,
-        flow: Flow,
-        peers: Vec<IpAddr>,
-    ) -> Outgoing {
+    pub(super) fn register_request(&mut self, granted: &Granted, expires: u32, flow: Flow) -> Outgoing {
+        let Granted { trunk, call_id, routes, peers, .. } = granted;
         let (user, own) = (user(trunk), self.outbound.own.host(&flow));
         let host = if trunk.from_host.is_empty() { &trunk.address } else { &trunk.from_host };
         let credentials = (!trunk.auth_username.is_empty() && !trunk.auth_password.is_empty()).then(|| Credentials {
             username: trunk.auth_username.clone(),
             password: trunk.auth_password.clone(),
-            peers,
+            peers: peers.clone(),
         });
         Outgoing {
-            call_id,
+            call_id: call_id.clone(),
             local_tag: self.random.hex(16),
             request_uri: format!("sip:{}", trunk.address),
             from: format!("<sip:{user}@{host}>"),
             to: format!("<sip:{user}@{host}>"),
-            routes,
+            routes: routes.clone(),
             headers: vec![("Contact".into(), contact(user, &own, &flow)), ("Expires".into(), expires.to_string())],
             body: None,
             flow,
@@ -302,11 +336,31 @@ impl Exchange {
             Event::Failed { client, .. } => (client, None),
             _ => return Some(event),
         };
-        if self.probe_answered(client, message, now) {
+        if self.probe_answered(client, message, now) || self.outbound.registrations.farewells.answered(client) {
             return None;
         }
-        let Some(trunk) = self.outbound.registrations.by_client.remove(client) else { return Some(event) };
-        self.register_answered(&trunk, message, now, outputs);
+        let Some((trunk, granted)) = self.outbound.registrations.by_client.remove(client) else { return Some(event) };
+        let is_taken = message.and_then(Message::status).is_some_and(|status| matches!(status, 200..=299));
+        match self.outbound.registrations.by_trunk.get_mut(&trunk) {
+            Some(held) if held.registers => {
+                let before = if is_taken { held.granted.replace(granted) } else { None };
+                let kept = held.granted.as_ref().map(|granted| granted.whose());
+                let moved = before.filter(|before| Some(before.whose()) != kept);
+                self.register_answered(&trunk, message, now, outputs);
+                if let Some(before) = moved {
+                    self.unregister(*before, now, outputs);
+                }
+            }
+            // It ended while the answer was on its way.
+            ended => {
+                if let Some(held) = ended {
+                    held.current = None;
+                }
+                if is_taken {
+                    self.unregister(*granted, now, outputs);
+                }
+            }
+        }
         None
     }
 

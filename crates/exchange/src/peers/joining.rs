@@ -52,7 +52,10 @@ impl Exchange {
         outputs: &mut Vec<Output>,
     ) -> Result<(ParticipantSid, Box<Joined>), ApiError> {
         let mut events = Vec::new();
-        let joined = self.rooms.join(&connect.room, connect.join.clone(), &connect.settings, now, &mut events);
+        let joined = match self.take_kept_place(connect)? {
+            Some(there) => Ok(there),
+            None => self.rooms.join(&connect.room, connect.join.clone(), &connect.settings, now, &mut events),
+        };
         // Whoever is replaced leaves before the newcomer is there.
         self.room_events(events, now, outputs);
         let (_, participant) = joined?;
@@ -68,7 +71,7 @@ impl Exchange {
     }
 
     /// Everybody but one whom a client may see.
-    fn visible(&self, room: &str, but: &ParticipantSid) -> Vec<ParticipantInfo> {
+    pub(super) fn visible(&self, room: &str, but: &ParticipantSid) -> Vec<ParticipantInfo> {
         let all = self.rooms.participants(room);
         all.into_iter().filter(|p| p.sid != *but && !p.permission.hidden).collect()
     }

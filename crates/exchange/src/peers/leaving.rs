@@ -63,6 +63,7 @@ impl Exchange {
         if let Some(session) = self.peers.remove(&participant.sid) {
             self.farewell(&session, reason, outputs);
         }
+        self.peers.places.lost(&participant.sid);
         self.fail_rpcs(&participant.sid, outputs);
         // A built-in participant of a room that is finished may still be speaking to a call.
         let lingers =
@@ -146,6 +147,7 @@ impl Exchange {
             self.guarded(Some(sid.clone()), now, outputs, |this, outputs| this.session_due(&sid, now, outputs));
         }
         self.rpcs_due(now, outputs);
+        self.places_due(now, outputs);
     }
 
     fn session_due(&mut self, sid: &ParticipantSid, now: Time, outputs: &mut Vec<Output>) {

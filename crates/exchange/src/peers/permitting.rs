@@ -174,7 +174,7 @@ impl Exchange {
         let others: Vec<String> = match strict {
             Some(strict) => {
                 let all = self.rooms.participants(&strict.room_name).into_iter();
-                all.filter(|p| self.peers.get(&p.sid).is_none()).map(|p| p.identity).collect()
+                all.filter(|p| !self.peers.is_client(&p.sid)).map(|p| p.identity).collect()
             }
             None => Vec::new(),
         };

@@ -1,6 +1,6 @@
 //! All sessions, and what a room holds for them.
 
-use super::{replay::Replay, rpc::Rpcs, session::Session};
+use super::{places::Places, replay::Replay, rpc::Rpcs, session::Session};
 use crate::port::ConnectionId;
 use std::collections::{BTreeMap, BTreeSet};
 use trunkline_room::{RoomInfo, TrackKind, signal::Quality};
@@ -13,6 +13,7 @@ pub(crate) struct Peers {
     by_connection: BTreeMap<ConnectionId, ParticipantSid>,
     pub(super) rooms: BTreeMap<RoomSid, PeerRoom>,
     pub(super) rpcs: Rpcs,
+    pub(super) places: Places,
     timers: BTreeSet<(Time, ParticipantSid)>,
     armed: BTreeMap<ParticipantSid, Time>,
     /// Sessions whose timer may have changed.
@@ -58,6 +59,11 @@ impl Peers {
         let session = self.sessions.get_mut(sid)?;
         self.touched.insert(sid.clone());
         Some(session)
+    }
+
+    /// Whether it is a client, or will be when it has come from another room.
+    pub(super) fn is_client(&self, sid: &ParticipantSid) -> bool {
+        self.sessions.contains_key(sid) || self.places.holds(sid)
     }
 
     /// The sessions of a room.
@@ -120,7 +126,8 @@ impl Peers {
     }
 
     pub(crate) fn poll_timeout(&self) -> Option<Time> {
-        self.timers.first().map(|(at, _)| *at).into_iter().chain(self.rpcs.poll_timeout()).min()
+        let others = [self.rpcs.poll_timeout(), self.places.poll_timeout()];
+        self.timers.first().map(|(at, _)| *at).into_iter().chain(others.into_iter().flatten()).min()
     }
 
     pub(super) fn due(&self, now: Time) -> Vec<ParticipantSid> {

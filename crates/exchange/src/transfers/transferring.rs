@@ -13,19 +13,13 @@ use trunkline_types::{CallId, Pii, Time, limits};
 const PREFIX: &str = "STR_";
 
 impl Exchange {
-    pub(crate) fn transfer(
-        &mut self,
-        request: RequestId,
-        transfer: TransferRequest,
-        now: Time,
-        outputs: &mut Vec<Output>,
-    ) {
-        if let Err(error) = self.begin_transfer(request, transfer, now) {
+    pub(crate) fn transfer(&mut self, request: RequestId, transfer: TransferRequest, outputs: &mut Vec<Output>) {
+        if let Err(error) = self.begin_transfer(request, transfer) {
             outputs.push(Output::Reply(request, Err(error)));
         }
     }
 
-    fn begin_transfer(&mut self, request: RequestId, transfer: TransferRequest, _now: Time) -> Result<(), ApiError> {
+    fn begin_transfer(&mut self, request: RequestId, transfer: TransferRequest) -> Result<(), ApiError> {
         let call = self.active_call(&transfer.room, &transfer.identity)?;
         let target = self.target(&transfer.target)?;
         for (name, value) in &transfer.headers {

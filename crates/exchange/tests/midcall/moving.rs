@@ -89,7 +89,6 @@ fn what_cannot_be_moved_is_refused() {
     assert_eq!(code(&caller, ROOM), Code::InvalidArgument);
     assert_eq!(code(&caller, ""), Code::InvalidArgument);
     assert_eq!(code("nobody", "consult"), Code::NotFound);
-    assert_eq!(code("agent", "consult"), Code::Unimplemented);
     let full = RoomSettings { max_participants: 1, ..RoomSettings::default() };
     world.ask(Command::CreateRoom("full".into(), full)).unwrap().unwrap();
     assert!(move_to(&mut world, &caller, "full").is_ok());

@@ -57,6 +57,41 @@ fn each_refusal_is_the_same_everywhere() {
 }
 
 #[test]
+fn the_cause_of_the_telephone_network_is_kept_as_number_and_text() {
+    let long = format!("Reason: Q.850;cause=17;text=\"{}\\r\\n\"\r\n", "x".repeat(300));
+    for (headers, wanted) in [
+        ("Reason: SIP;cause=486, q.850;cause=17;text=\"user, busy\"\r\n", Some((17, "user, busy".to_owned()))),
+        ("Reason: SIP;cause=486\r\nReason: Q.850;cause=21\r\n", Some((21, "Call rejected".to_owned()))),
+        ("Reason: Q.850;cause=120\r\n", Some((120, String::new()))),
+        (&long, Some((17, "x".repeat(256)))),
+        ("Reason: Q.850;cause=999\r\n", None),
+        ("Reason: Q.850;text=\"no number\"\r\n", None),
+        ("Reason: SIP;cause=486\r\n", None),
+        ("", None),
+    ] {
+        let mut world = World::new();
+        world.dial(request());
+        world.answer(&world.last("INVITE"), "486 Busy Here", headers, "");
+        let left = world.left().attributes;
+        let text = left.get("trunkline.q850Text").cloned().unwrap_or_default();
+        let told = left.get("trunkline.q850Cause").map(|cause| (cause.clone(), text));
+        assert_eq!(told, wanted.clone().map(|(cause, text)| (cause.to_string(), text)), "{headers}");
+        world.finish();
+        let ending = world.record().ending.unwrap();
+        assert_eq!(ending.q850.map(|q850| (q850.cause, q850.text)), wanted, "{headers}");
+        assert_eq!(ending.sip_status, Some(486));
+    }
+    // And when the far end hangs up.
+    let mut world = World::new();
+    let (_, invite) = world.connect(request());
+    world.far_request_with(&invite, "BYE", "Reason: Q.850;cause=16\r\n");
+    world.finish();
+    let q850 = world.record().ending.unwrap().q850.expect("a cause");
+    assert_eq!((q850.cause, q850.text.as_str()), (16, "Normal call clearing"));
+    assert_eq!(world.left().attributes["trunkline.q850Cause"], "16");
+}
+
+#[test]
 fn who_does_not_wait_sees_it_at_the_participant() {
     let mut world = World::new();
     let asked = world.dial(DialRequest { wait_until_answered: false, ..request() });

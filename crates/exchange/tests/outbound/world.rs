@@ -59,6 +59,8 @@ pub struct World {
     pub dns: BTreeMap<String, Records>,
     /// Digits are sent as soon as asked for.
     pub sends_digits: bool,
+    /// The exchange says that the drain is done.
+    pub drained: bool,
     inputs: VecDeque<Input>,
     requests: RequestId,
 }
@@ -124,6 +126,7 @@ impl World {
             webhooks: Vec::new(),
             dns: BTreeMap::new(),
             sends_digits: true,
+            drained: false,
             inputs: VecDeque::new(),
             requests: 0,
         };
@@ -178,6 +181,7 @@ impl World {
             Output::Reply(request, reply) => {
                 assert!(self.replies.insert(request, reply).is_none(), "one reply for a request");
             }
+            Output::Drained => self.drained = true,
             Output::Notify(webhook) => self.webhooks.push((webhook.event, webhook.participant)),
             _ => {}
         }
@@ -252,18 +256,27 @@ impl World {
         self.far_offer(invite, method, 20, "");
     }
 
+    /// The same with further header lines.
+    pub fn far_request_with(&mut self, invite: &Sent, method: &str, headers: &str) {
+        self.far_message(invite, method, 20, headers, "");
+    }
+
     /// The same with a number and an offer.
     pub fn far_offer(&mut self, invite: &Sent, method: &str, number: u32, offer: &str) {
+        let kind = if offer.is_empty() { "" } else { "Content-Type: application/sdp\r\n" };
+        self.far_message(invite, method, number, kind, offer);
+    }
+
+    fn far_message(&mut self, invite: &Sent, method: &str, number: u32, headers: &str, offer: &str) {
         let from = invite.header("From").unwrap();
         let to = invite.header("To").unwrap();
         let text = format!(
             "{method} sip:{} SIP/2.0\r\nVia: SIP/2.0/UDP {};branch=z9hG4bKfar{method}{number}\r\nMax-Forwards: 70\r\n\
              From: {to};tag=far\r\nTo: {from}\r\nCall-ID: {}\r\nCSeq: {number} {method}\r\n\
-             Contact: <sip:far@192.0.2.10>\r\n{}Content-Length: {}\r\n\r\n{offer}",
+             Contact: <sip:far@192.0.2.10>\r\n{headers}Content-Length: {}\r\n\r\n{offer}",
             invite.flow.local,
             invite.flow.remote,
             invite.header("Call-ID").unwrap(),
-            if offer.is_empty() { "" } else { "Content-Type: application/sdp\r\n" },
             offer.len()
         );
         self.receive(invite.flow, text);

@@ -4,6 +4,7 @@ mod data;
 mod dual;
 mod hostile;
 mod joining;
+mod moving;
 mod permitting;
 mod phone;
 mod publishing;

@@ -12,7 +12,7 @@ use crate::{
     response::Copied,
 };
 use bytes::Bytes;
-use std::time::Duration;
+use std::{net::IpAddr, time::Duration};
 use trunkline_types::Time;
 
 /// One INVITE and how far it is answered. Of the message itself nothing is kept: a call of an hour
@@ -75,6 +75,12 @@ impl Invite {
 
     pub(crate) fn cseq(&self) -> u32 {
         self.cseq
+    }
+
+    /// What its 200 will make a dialog of, if this is the dialog, and who may ask for something in it.
+    pub(crate) fn early(&mut self, id: &DialogId, from: IpAddr) -> Option<&mut Dialog> {
+        let same = !self.tag.is_empty() && self.is_pending() && self.dialog_id(&self.tag) == *id;
+        self.seed.as_deref_mut().filter(|seed| same && seed.is_peer(from))
     }
 
     /// A request of theirs within the early dialog.

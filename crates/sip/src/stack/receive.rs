@@ -81,6 +81,10 @@ impl Stack {
         if !self.dialogs.contains_key(&id) && message.method() == "BYE" && self.early_bye(message, flow, now, out) {
             return;
         }
+        if !self.dialogs.contains_key(&id) && message.method() == "UPDATE" && self.early_update(message, flow, now, out)
+        {
+            return;
+        }
         if message.method() == "PRACK" && self.by_early.contains_key(&id) && !self.dialogs.contains_key(&id) {
             return self.prack_received(message, flow, now, out);
         }

@@ -34,6 +34,27 @@ impl Stack {
         out.push(Action::Event(Event::Request { request, dialog: Some(dialog), message: message.clone(), flow }));
     }
 
+    /// An UPDATE while their INVITE waits for its final answer. Its offer is not answered before that,
+    /// so another one has to wait (RFC 3311 §5.2); without one it tells where they are reached.
+    /// `false` if there is no such dialog.
+    pub(crate) fn early_update(&mut self, message: &Message, flow: Flow, now: Time, out: &mut Vec<Action>) -> bool {
+        let (id, from) = (DialogId::of_request(message), flow.remote.ip());
+        let Some(seed) = self.invites.values_mut().find_map(|invite| invite.early(&id, from)) else { return false };
+        if seed.remote_cseq.is_some_and(|last| message.cseq() <= last) {
+            self.answer_at_once(message, flow, 500, "CSeq Out of Order", &[], now, out);
+            return true;
+        }
+        seed.remote_cseq = Some(message.cseq());
+        if message.body().is_empty() {
+            seed.refresh(message, flow);
+            self.answer_at_once(message, flow, 200, "OK", &[], now, out);
+        } else {
+            let headers = [self.retry_after()];
+            self.answer_at_once(message, flow, 500, "Offer Pending", &headers, now, out);
+        }
+        true
+    }
+
     /// What an UPDATE of theirs meets (RFC 3311 §5.2): an offer of ours, or an older one of theirs.
     fn update_meets(&self, dialog: &DialogId, has_offer: bool) -> Option<(u16, &'static str)> {
         let held = self.dialogs.get(dialog)?;

@@ -117,6 +117,7 @@ pub fn ended(mut call: CallRecord, at_ms: i64) -> CallRecord {
         by: reason.ended_by(),
         disconnect_reason: reason.disconnect_reason(),
         sip_status: None,
+        q850: None,
         text: "the far end hung up".into(),
     });
     call
