@@ -196,6 +196,8 @@ impl World {
                     Scenario::DisconnectSignalOnResume,
                     Scenario::LeaveRequestFullReconnect,
                     Scenario::DisconnectSignalOnResumeNoMessages,
+                    Scenario::TcpAlone(true),
+                    Scenario::TcpAlone(false),
                     Scenario::Unplayable("fuzz"),
                 ][usize::from(argument) % 8],
             ),

@@ -24,6 +24,7 @@ mod sections;
 mod session;
 mod speakers;
 mod subscribing;
+mod switching;
 mod table;
 mod updating;
 

@@ -1,6 +1,6 @@
 //! All sessions, and what a room holds for them.
 
-use super::{replay::Replay, rpc::Rpcs, session::Session};
+use super::{replay::Replay, rpc::Rpcs, session::Session, switching::TcpAlone};
 use crate::port::ConnectionId;
 use std::collections::{BTreeMap, BTreeSet};
 use trunkline_room::{RoomInfo, TrackKind, signal::Quality};
@@ -13,6 +13,7 @@ pub(crate) struct Peers {
     by_connection: BTreeMap<ConnectionId, ParticipantSid>,
     pub(super) rooms: BTreeMap<RoomSid, PeerRoom>,
     pub(super) rpcs: Rpcs,
+    pub(super) tcp_alone: TcpAlone,
     timers: BTreeSet<(Time, ParticipantSid)>,
     armed: BTreeMap<ParticipantSid, Time>,
     /// Sessions whose timer may have changed.

@@ -1,7 +1,9 @@
 //! Who connects over TCP waits here until he has said whose client he is: by a binding request with
 //! a name that we have given out. Then his stream goes to the thread of that connection.
 //!
-//! Nothing is taken from strangers but a place in a small table, for a few seconds.
+//! Nothing is taken from strangers but a place in a small table, for a few seconds. A client says its
+//! name as soon as it is connected, so where the table is full who has been silent longest makes room:
+//! idle connections keep nobody out.
 
 use super::{
     Names,
@@ -29,9 +31,9 @@ use trunkline_types::Time;
 
 /// How long a stream may take to say whose it is.
 const FIRST_MESSAGE: Duration = Duration::from_secs(5);
-/// Streams that have not said it yet, of all sources. Further ones are closed at once.
+/// Streams that have not said it yet, of all sources. One more, and a silent one is closed.
 const WAITING: usize = 512;
-/// Those of one address.
+/// Those of one address; likewise.
 const WAITING_PER_SOURCE: usize = 32;
 /// Streams accepted before those that wait are looked at.
 const ACCEPTED_AT_ONCE: usize = 64;
@@ -78,6 +80,7 @@ impl Listener {
             threads,
             waiting: Slab::new(),
             per_source: HashMap::new(),
+            admitted: 0,
             is_open: false,
             rests_until: None,
         };
@@ -99,6 +102,8 @@ impl Drop for Listener {
 struct Waiting {
     stream: TcpStream,
     from: SocketAddr,
+    /// Its place in the order of arrival.
+    number: u64,
     until: Time,
     bytes: Vec<u8>,
 }
@@ -118,6 +123,8 @@ struct Door {
     threads: Vec<(SyncSender<Handover>, Arc<Waker>)>,
     waiting: Slab<Waiting>,
     per_source: HashMap<IpAddr, usize>,
+    /// Streams admitted so far.
+    admitted: u64,
     /// There may be more to accept.
     is_open: bool,
     /// The system has no more sockets; nobody is accepted until then.
@@ -181,20 +188,35 @@ impl Door {
     }
 
     fn admit(&mut self, mut stream: TcpStream, from: SocketAddr, now: Time) {
-        let of_source = self.per_source.get(&from.ip()).copied().unwrap_or(0);
-        if self.waiting.len() >= WAITING || of_source >= WAITING_PER_SOURCE {
-            tracing::debug!(%from, "too many connections over TCP have not said whose they are");
-            return;
+        if self.per_source.get(&from.ip()).is_some_and(|count| *count >= WAITING_PER_SOURCE) {
+            self.close_oldest_of(from.ip());
+        } else if self.waiting.len() >= WAITING
+            && let Some(crowd) = self.per_source.iter().max_by_key(|(_, count)| **count).map(|(ip, _)| *ip)
+        {
+            self.close_oldest_of(crowd);
         }
         let entry = self.waiting.vacant_entry();
         let index = entry.key();
         if self.poll.registry().register(&mut stream, Token(index), Interest::READABLE).is_err() {
             return;
         }
-        entry.insert(Waiting { stream, from, until: now + FIRST_MESSAGE, bytes: Vec::new() });
-        self.per_source.insert(from.ip(), of_source + 1);
+        self.admitted += 1;
+        let number = self.admitted;
+        entry.insert(Waiting { stream, from, number, until: now + FIRST_MESSAGE, bytes: Vec::new() });
+        *self.per_source.entry(from.ip()).or_default() += 1;
         // What came with the connection may be there already.
         self.look(index);
+    }
+
+    /// Makes room: who has been silent longest, of those at an address, goes. What he may have sent
+    /// meanwhile is looked at first.
+    fn close_oldest_of(&mut self, ip: IpAddr) {
+        let of_source = self.waiting.iter().filter(|(_, held)| held.from.ip() == ip);
+        if let Some((index, from)) = of_source.min_by_key(|(_, held)| held.number).map(|(at, held)| (at, held.from)) {
+            tracing::debug!(%from, "too many connections over TCP have not said whose they are");
+            self.look(index);
+            drop(self.take(index));
+        }
     }
 
     fn look(&mut self, index: usize) {
