@@ -199,7 +199,7 @@ impl World {
                     Scenario::TcpAlone(true),
                     Scenario::TcpAlone(false),
                     Scenario::Unplayable("fuzz"),
-                ][usize::from(argument) % 8],
+                ][usize::from(argument) % 10],
             ),
             10 => {
                 let sid =
