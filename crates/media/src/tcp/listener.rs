@@ -288,3 +288,70 @@ impl Waiting {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::{super::framing::append, *};
+    use socket2::{Domain, Socket, Type};
+    use std::{net::TcpStream as StdStream, sync::mpsc::sync_channel};
+
+    const NAME: &str = "name";
+
+    /// A binding request in the name of our only connection (RFC 8489 §5, §14.3), in its frame.
+    fn request() -> Vec<u8> {
+        let username = format!("{NAME}:far!").into_bytes();
+        assert_eq!(username.len() % 4, 1, "three bytes of padding");
+        let mut packet = vec![0, 1, 0, 16, 0x21, 0x12, 0xa4, 0x42, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12];
+        packet.extend([0, 6, 0, 9]);
+        packet.extend(username);
+        packet.extend([0; 3]);
+        let mut framed = Vec::new();
+        append(&packet, &mut framed);
+        framed
+    }
+
+    fn connect(from: [u8; 4], to: SocketAddr) -> StdStream {
+        let socket = Socket::new(Domain::IPV4, Type::STREAM, None).unwrap();
+        socket.bind(&SocketAddr::from((from, 0)).into()).unwrap();
+        socket.connect(&to.into()).unwrap();
+        socket.into()
+    }
+
+    #[test]
+    fn a_crowd_of_many_addresses_keeps_nobody_out() {
+        let socket = TcpListener::bind("127.0.0.1:0".parse().unwrap()).unwrap();
+        let at = socket.local_addr().unwrap();
+        let names = Names::default();
+        names.note(NAME, 0);
+        let (sender, handed_over) = sync_channel(8);
+        let poll = Poll::new().unwrap();
+        let waker = Arc::new(Waker::new(poll.registry(), Token(0)).unwrap());
+        // Time stands still: nobody is late.
+        let clock: Clock = Arc::new(Time::default);
+        let _listener = Listener::start(socket, names, vec![(sender, waker)], clock).unwrap();
+        let sources = u8::try_from(WAITING / WAITING_PER_SOURCE).unwrap();
+        let mut crowd: Vec<StdStream> = (0..WAITING_PER_SOURCE)
+            .flat_map(|_| (0..sources).map(|n| connect([127, 0, 1, n], at)))
+            .collect();
+        // From an address of the crowd, and from others: a silent one, for whom there is the place that
+        // is free again, and one who speaks.
+        let mut lone = None;
+        for from in [[127, 0, 1, 0], [127, 0, 2, 1]] {
+            if lone.is_none() && from[2] == 2 {
+                lone = Some(connect([127, 0, 2, 2], at));
+            }
+            let mut client = connect(from, at);
+            std::io::Write::write_all(&mut client, &request()).unwrap();
+            let handover = handed_over.recv_timeout(Duration::from_secs(30)).unwrap();
+            assert_eq!((handover.ufrag.as_str(), handover.from), (NAME, client.local_addr().unwrap()));
+        }
+        let is_closed = |stream: &mut StdStream| {
+            stream.set_read_timeout(Some(Duration::from_millis(1))).unwrap();
+            matches!(stream.read(&mut [0]), Ok(0))
+        };
+        assert!(is_closed(&mut crowd[0]), "the oldest of the first newcomer's address");
+        let closed = crowd.iter_mut().skip(1).filter_map(|stream| is_closed(stream).then_some(()));
+        assert_eq!(closed.count(), 1, "one of a crowd");
+        assert!(!lone.as_mut().is_some_and(is_closed), "and nobody who is alone at his address");
+    }
+}
