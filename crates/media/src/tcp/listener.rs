@@ -330,9 +330,8 @@ mod tests {
         let clock: Clock = Arc::new(Time::default);
         let _listener = Listener::start(socket, names, vec![(sender, waker)], clock).unwrap();
         let sources = u8::try_from(WAITING / WAITING_PER_SOURCE).unwrap();
-        let mut crowd: Vec<StdStream> = (0..WAITING_PER_SOURCE)
-            .flat_map(|_| (0..sources).map(|n| connect([127, 0, 1, n], at)))
-            .collect();
+        let mut crowd: Vec<StdStream> =
+            (0..WAITING_PER_SOURCE).flat_map(|_| (0..sources).map(|n| connect([127, 0, 1, n], at))).collect();
         // From an address of the crowd, and from others: a silent one, for whom there is the place that
         // is free again, and one who speaks.
         let mut lone = None;
