@@ -196,8 +196,10 @@ impl World {
                     Scenario::DisconnectSignalOnResume,
                     Scenario::LeaveRequestFullReconnect,
                     Scenario::DisconnectSignalOnResumeNoMessages,
+                    Scenario::TcpAlone(true),
+                    Scenario::TcpAlone(false),
                     Scenario::Unplayable("fuzz"),
-                ][usize::from(argument) % 8],
+                ][usize::from(argument) % 10],
             ),
             10 => {
                 let sid =

@@ -7,7 +7,7 @@ import numpy
 import pytest
 from livekit import api
 
-from harness import attacker
+from harness import attacker, traitor
 from harness.peer import RATE as WIDE
 from harness.peer import Peer, peak
 from harness.phone import DECODE, Phone
@@ -92,4 +92,31 @@ async def test_bad_packets_are_not_heard_and_end_nothing(server, lk, far_end, su
         assert record["ending"]["by"] == "far_end", record["ending"]
         # Of what looks like RTP, more than a quarter can be read as such.
         assert record["media"]["foreign"] > COUNT / 4, "the attack has not reached the call"
+    assert "panic" not in server.log_text() and "a fault" not in server.log_text()
+
+
+@pytest.mark.parametrize("transport", ["udp", "tcp"])
+async def test_a_member_who_sends_garbage_harms_only_itself(server, lk, far_end, transport):
+    await direct(lk)
+    async with Peer(server, ROOM, "anna") as anna, Phone(CALLER) as phone:
+        await anna.play(ANNA)
+        dialog = await ring(server, far_end, phone)
+        caller = await anna.until(lambda: caller_of(anna), "the caller")
+        await asyncio.gather(anna.hear(caller), phone.hear())
+        ports = [split(address)[1] for address in server.addresses["rtc_udp"]]
+        await check(anna, caller, phone, asyncio.sleep(2), "before")
+        before, unread = memory(server), attacker.drops(ports)
+        done = {}
+
+        async def betrayed():
+            done.update(await traitor.betray(server.url, ROOM, transport, COUNT, PER_SECOND // 2))
+
+        await check(anna, caller, phone, betrayed(), f"garbage over {transport}")
+        assert done["sent"] >= COUNT and done["sessions"] > 0
+        assert len(server.log_text().splitlines()) < 100 + 10 * done["sessions"], "it writes our log"
+        assert attacker.drops(ports) - unread < COUNT / 10, "the server did not read what came"
+        await check(anna, caller, phone, asyncio.sleep(2), "after")
+        assert memory(server) - before < GROWTH, f"it grew from {before} to {memory(server)} KiB"
+        assert not anna.saw("reconnecting") and not anna.saw("track_unsubscribed")
+        await dialog.bye()
     assert "panic" not in server.log_text() and "a fault" not in server.log_text()

@@ -6,7 +6,9 @@ import json
 import pytest
 from livekit import api
 
+from harness import five9, outbound
 from harness.browser import Browser
+from harness.callee import Callee, answers
 from harness.peer import Peer, token
 from harness.phone import Phone
 from harness.server import Trunkline, eventually
@@ -81,6 +83,52 @@ async def test_a_callers_packets_go_to_the_room_and_back_as_they_are(server, lk,
                 echo.kill()
                 await echo.wait()
         await dialog.bye()
+
+
+def formats(sdp: bytes) -> list[str]:
+    """The payload types of a description, the preferred one first."""
+    return next(line.split()[3:] for line in sdp.decode().split("\r\n") if line.startswith("m=audio"))
+
+
+@pytest.mark.parametrize("codec, law", [("pcmu", 0), ("pcma", 8)])
+async def test_a_caller_of_both_laws_and_more_gets_the_rooms_and_its_packets_pass(server, lk, far_end, codec, law):
+    await direct(lk)
+    await rooms_speak(lk, server, codec)
+    async with Phone() as phone:
+        # In neither law is this what whoever decodes and encodes it would write.
+        said = bytes(range(160))
+        phone.speech, phone.speech_type = said, law
+        dialog = await far_end.call(server.sip, five9.NUMBER, body=phone.offer(formats="9 8 0" if law == 0 else "9 0 8"))
+        assert dialog.status == 200 and formats(dialog.final.body) == [str(law), "101"]
+        phone.talk_to(dialog.final.body)
+        options = ("--room", ROOM, "--codec", codec, "--echo", "--seconds", "6", "--json")
+        echo = await server.spawn("sim", "room", *options)
+        try:
+
+            async def echoed():
+                return sum((kind, payload) == (law, said) for kind, _, _, payload in phone.packets) > 100
+
+            await eventually(echoed, "the caller's own packets")
+            assert await echo.wait() == 0
+        finally:
+            if echo.returncode is None:
+                echo.kill()
+                await echo.wait()
+        await dialog.bye()
+
+
+@pytest.mark.parametrize("codec, law", [("opus", "9"), ("pcmu", "0"), ("pcma", "8")])
+async def test_who_is_called_out_of_a_room_is_offered_its_law_first(tmp_path, codec, law):
+    server = await Trunkline(tmp_path, {"room": {"audio_codec": codec}}).start()
+    try:
+        async with server.client() as lk, Callee(answers(600)) as callee:
+            trunk = await outbound.trunk(lk, callee.place)
+            await lk.sip.create_sip_participant(outbound.request(trunk))
+            call = await callee.call()
+            offered = formats(call.invite.body)
+            assert offered[0] == law and {"0", "8", "9"} <= set(offered), offered
+    finally:
+        await server.stop()
 
 
 async def test_a_browser_joins_a_g711_room(tmp_path, far_end):

@@ -4,7 +4,9 @@ import asyncio
 import json
 import os
 import random
+import socket
 import struct
+from pathlib import Path
 
 import pytest
 import pytest_asyncio
@@ -154,3 +156,53 @@ async def test_strangers_are_put_out_and_members_do_not_notice(server):
             assert abs((await carl.hear("anna"))[0] - 440) <= 2
         assert not anna.saw("reconnecting") and not bert.saw("reconnecting")
     assert "panic" not in server.log_text() and "a fault" not in server.log_text()
+
+
+def addresses_at(port: int) -> set[str]:
+    """From where the kernel says that somebody is connected to this port of ours, as it writes addresses."""
+    lines = [line.split() for line in Path("/proc/net/tcp").read_text().splitlines()[1:]]
+    return {far.split(":")[0] for _, near, far, state, *_ in lines if (int(near.split(":")[1], 16), state) == (port, "01")}
+
+
+async def test_idle_connections_keep_nobody_out(server):
+    host, port = split(server.addresses["rtc_tcp"])
+    async with Peer(server, "calm", "anna"):
+        (source,) = addresses_at(port)
+    # The crowd comes from where clients come from.
+    source = socket.inet_ntoa(struct.pack("=I", int(source, 16)))
+    idle: list[tuple[asyncio.StreamReader, asyncio.StreamWriter]] = []
+    came = 0
+
+    def connected():
+        return asyncio.open_connection(host, port, local_addr=(source, 0))
+
+    async def crowd():
+        """500 of them at once, all from one address, and then new ones where the server closes some."""
+        nonlocal came
+        while True:
+            for reader, writer in idle:
+                if reader.at_eof():
+                    writer.close()
+            idle[:] = [(reader, writer) for reader, writer in idle if not reader.at_eof()]
+            missing = min(100 if came >= 500 else 500, 500 - len(idle))
+            idle.extend(await asyncio.gather(*(connected() for _ in range(missing))))
+            came += missing
+            await asyncio.sleep(0.2)
+
+    async def is_crowded():
+        return came >= 500
+
+    crowding = asyncio.create_task(crowd())
+    try:
+        await eventually(is_crowded, "the crowd")
+        for number in range(3):
+            async with Peer(server, "calm", "anna") as anna, Peer(server, "calm", "bert") as bert:
+                await anna.play(440)
+                assert abs((await bert.hear("anna"))[0] - 440) <= 2, number
+                assert not anna.saw("reconnecting") and not bert.saw("reconnecting")
+        assert not crowding.done()
+        assert descriptors(server) < 500
+    finally:
+        crowding.cancel()
+        for _, writer in idle:
+            writer.close()

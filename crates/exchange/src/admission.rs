@@ -212,7 +212,8 @@ impl Exchange {
         let trunk = dispatch.trunk.unwrap_or_default();
         let options = dispatch.options;
         let media_timeout = dispatch.media.media_timeout.filter(|t| !t.is_zero());
-        let codecs = codecs(&dispatch.media);
+        let spoken = self.rooms.voice_codec(&dispatch.room_name, options.audio_codec);
+        let codecs = codecs(&dispatch.media, spoken);
         let security = self.security_of(dispatch.media.encryption.unwrap_or_default());
         Setup {
             call_id: id,
@@ -310,9 +311,26 @@ fn agent_request(agent: &AgentDispatch) -> AgentRequest {
     }
 }
 
-/// The codecs of a call, as LiveKit prefers them when it offers, unless the trunk or rule lists its
-/// own. An offer's own order counts when there is one (RFC 3264 §6.1).
-pub(crate) fn codecs(media: &trunkline_routing::record::MediaConfig) -> Vec<AudioCodec> {
+/// The codecs of a call, the preferred one first: as LiveKit prefers them, unless the trunk or rule
+/// lists its own. Where the room speaks a law of G.711, that law comes first, for its packets pass as
+/// they are; in a list it comes before the other law and leaves the rest as it is.
+pub(crate) fn codecs(media: &trunkline_routing::record::MediaConfig, room: VoiceCodec) -> Vec<AudioCodec> {
+    let mut codecs = accepted(media);
+    let (law, other) = match room {
+        VoiceCodec::Opus => return codecs,
+        VoiceCodec::Pcmu => (AudioCodec::Pcmu, AudioCodec::Pcma),
+        VoiceCodec::Pcma => (AudioCodec::Pcma, AudioCodec::Pcmu),
+    };
+    let place = |wanted| codecs.iter().position(|codec| *codec == wanted);
+    let Some(at) = place(law) else { return codecs };
+    let to = if media.codecs.is_empty() { 0 } else { place(other).unwrap_or(at) };
+    if let Some(moved) = codecs.get_mut(to.min(at)..=at) {
+        moved.rotate_right(1);
+    }
+    codecs
+}
+
+fn accepted(media: &trunkline_routing::record::MediaConfig) -> Vec<AudioCodec> {
     let all = [
         ("G722", AudioCodec::G722),
         ("PCMU", AudioCodec::Pcmu),
@@ -329,4 +347,28 @@ pub(crate) fn codecs(media: &trunkline_routing::record::MediaConfig) -> Vec<Audi
     }
     let rest = all.iter().map(|(_, codec)| *codec).filter(|codec| !listed.contains(codec));
     listed.iter().copied().chain(rest).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use trunkline_routing::record::{MediaCodec, MediaConfig};
+
+    fn order(listed: &[&str], only: bool, room: VoiceCodec) -> String {
+        let codecs = listed.iter().map(|name| MediaCodec { name: (*name).into(), rate: 0 }).collect();
+        let media = MediaConfig { only_listed_codecs: only, codecs, ..MediaConfig::default() };
+        super::codecs(&media, room).iter().map(|codec| codec.name()).collect::<Vec<_>>().join(" ")
+    }
+
+    #[test]
+    fn the_rooms_law_comes_first() {
+        use VoiceCodec::{Opus, Pcma, Pcmu};
+        assert_eq!(order(&[], false, Opus), "G722 PCMU PCMA opus");
+        assert_eq!(order(&[], false, Pcmu), "PCMU G722 PCMA opus");
+        assert_eq!(order(&[], false, Pcma), "PCMA G722 PCMU opus");
+        assert_eq!(order(&["opus", "PCMU", "PCMA"], true, Pcma), "opus PCMA PCMU");
+        assert_eq!(order(&["G722"], false, Pcma), "G722 PCMA PCMU opus");
+        assert_eq!(order(&["PCMA", "PCMU"], true, Pcma), "PCMA PCMU");
+        assert_eq!(order(&["PCMU"], true, Pcma), "PCMU", "no law is added");
+    }
 }

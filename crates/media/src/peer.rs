@@ -34,6 +34,8 @@ const LOSSY_BACKLOG: usize = 64 * 1024;
 const SECTIONS: usize = 48;
 /// Tracks that are remembered of a section.
 const CARRIED: usize = 64;
+/// SSRCs that are remembered; a client may use as many as it likes, and needs a few.
+const SOURCES: usize = 128;
 /// Between two requests for a key frame.
 const KEYFRAME_EVERY: Duration = Duration::from_millis(500);
 
@@ -410,6 +412,9 @@ impl Peer {
                 let mut api = self.rtc.direct_api();
                 let stream = api.stream_rx(&ssrc)?;
                 let (mid, rid) = (stream.mid(), stream.rid());
+                if self.sources.len() >= SOURCES {
+                    self.sources.clear();
+                }
                 self.sources.push((ssrc, mid, rid));
                 (mid, rid)
             }

@@ -100,6 +100,12 @@ impl Rooms {
         self.rooms.get(name).map(Room::info)
     }
 
+    /// What the room of that name speaks, or would if it were made now and asked to speak this.
+    pub fn voice_codec(&self, name: &str, asked: Option<VoiceCodec>) -> VoiceCodec {
+        let there = self.rooms.get(name).map(|room| room.info().voice_codec);
+        there.or(asked).unwrap_or(self.defaults.voice_codec)
+    }
+
     /// The sid of the room of that name.
     pub fn sid(&self, name: &str) -> Option<RoomSid> {
         self.rooms.get(name).map(|r| r.sid.clone())

@@ -143,6 +143,8 @@ pub enum Scenario {
     /// The next resumed connection is cut before any word on it.
     DisconnectSignalOnResumeNoMessages,
     LeaveRequestFullReconnect,
+    /// `SwitchCandidateProtocol`: media goes over TCP alone from now on, or over whatever there is.
+    TcpAlone(bool),
     /// One that cannot be played, and why.
     Unplayable(&'static str),
 }

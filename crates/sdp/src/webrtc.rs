@@ -258,6 +258,20 @@ pub fn without_audio_feedback(sdp: &str) -> String {
     out
 }
 
+/// A description of ours that names our candidates over TCP (RFC 6544) and no others; unchanged where
+/// there is none over TCP, for a client has to reach us somehow.
+pub fn over_tcp_alone(sdp: &str) -> String {
+    // Foundation, component, transport (RFC 8839 §5.1).
+    let transport = |line: &str| line.strip_prefix("a=candidate:")?.split_whitespace().nth(2).map(str::to_owned);
+    let is_tcp = |line: &str| transport(line).map(|name| name.eq_ignore_ascii_case("tcp"));
+    if !sdp.lines().any(|line| is_tcp(line) == Some(true)) {
+        return sdp.to_owned();
+    }
+    let mut out = String::with_capacity(sdp.len());
+    sdp.lines().filter(|line| !line.is_empty() && is_tcp(line) != Some(false)).for_each(|line| push(&mut out, line));
+    out
+}
+
 fn push(out: &mut String, line: &str) {
     out.push_str(line);
     out.push_str("\r\n");
@@ -306,6 +320,16 @@ mod tests {
         let out = rewrite(ANSWER, &both, None);
         assert!(!out.contains("msid:s t"));
         assert!(out.contains("a=mid:7\r\na=recvonly"));
+    }
+
+    #[test]
+    fn candidates_over_tcp_are_left_alone_if_there_are_any() {
+        let udp = "a=candidate:1 1 udp 2130706175 127.0.0.1 7882 typ host\r\n";
+        let tcp = "a=candidate:2 1 TCP 1671430143 127.0.0.1 7881 typ host tcptype passive\r\n";
+        let with = |lines: &str| ANSWER.replacen("a=rtcp-mux\r\n", &format!("a=rtcp-mux\r\n{lines}"), 1);
+        assert_eq!(over_tcp_alone(&with(&format!("{udp}{tcp}{udp}"))), with(tcp));
+        assert_eq!(over_tcp_alone(&with(udp)), with(udp));
+        assert_eq!(over_tcp_alone("a=candidate:\r\na=candidate:1 1\r\n"), "a=candidate:\r\na=candidate:1 1\r\n");
     }
 
     #[test]

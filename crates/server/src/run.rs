@@ -5,10 +5,13 @@ use std::io::IsTerminal;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tracing_subscriber::EnvFilter;
 
+/// The WebRTC stack warns of what every browser offers and we do not take, and of single packets: whoever
+/// sends those would write our log.
+const QUIET: &str = ",str0m=error,is=error,dimpl=error,sctp_proto=off";
+
 /// Sends the log to standard error; `RUST_LOG` wins over `level`.
 pub fn init_logging(level: &str) {
-    // The WebRTC stack warns of what every browser offers and we do not take.
-    let quiet = |level| EnvFilter::new(format!("{level},str0m=error"));
+    let quiet = |level| EnvFilter::new(format!("{level}{QUIET}"));
     let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| quiet(level));
     let log = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
     // A second call, as in tests, keeps the first one's settings.

@@ -145,6 +145,19 @@ const verbs = {
   async simulate({ scenario }) {
     await room.simulateScenario(scenario);
   },
+  /** Over what its media goes, for each connection that is up. */
+  async protocols() {
+    const { publisher, subscriber } = room.engine.pcManager;
+    const found = [];
+    for (const transport of [publisher, subscriber].filter(Boolean)) {
+      const stats = await transport.getStats();
+      const pairs = [...stats.values()].filter((each) => each.type === 'transport' && each.selectedCandidatePairId);
+      for (const { selectedCandidatePairId } of pairs) {
+        found.push(stats.get(stats.get(selectedCandidatePairId).remoteCandidateId).protocol);
+      }
+    }
+    return found;
+  },
   async state() {
     return room.state;
   },

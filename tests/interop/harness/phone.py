@@ -61,8 +61,9 @@ class Phone(asyncio.DatagramProtocol):
         self.task: asyncio.Task | None = None
         self.at = 0
         self.also: tuple = ()
-        # The payload of every packet, in place of a tone.
+        # The payload of every packet, in place of a tone, and its type.
         self.speech: bytes | None = None
+        self.speech_type = 0
 
     async def __aenter__(self) -> "Phone":
         loop = asyncio.get_running_loop()
@@ -75,12 +76,12 @@ class Phone(asyncio.DatagramProtocol):
             self.task.cancel()
         self.transport.close()
 
-    def offer(self, direction: str = "sendrecv") -> bytes:
-        """An offer of PCMU and telephone-event on this socket."""
+    def offer(self, direction: str = "sendrecv", formats: str = "0") -> bytes:
+        """An offer of these static payload types, PCMU unless told otherwise, and telephone-event on this socket."""
         host, port = self.address
         lines = [
             "v=0", f"o=- 1 {random.getrandbits(31)} IN IP4 {host}", "s=-", f"c=IN IP4 {host}", "t=0 0",
-            f"m=audio {port} {self.profile} 0 101", "a=rtpmap:0 PCMU/8000", "a=rtpmap:101 telephone-event/8000",
+            f"m=audio {port} {self.profile} {formats} 101", "a=rtpmap:101 telephone-event/8000",
             "a=fmtp:101 0-16", "a=ptime:20", f"a={direction}", "",
         ]
         if self.suite:
@@ -111,7 +112,7 @@ class Phone(asyncio.DatagramProtocol):
             self.at += FRAME
             voices = [(self.hertz, self.amplitude), *((hertz, 6_000) for hertz in self.also)]
             speech = sum(amplitude * numpy.sin(2 * math.pi * hertz * times) for hertz, amplitude in voices)
-            self.send(0, self.speech or encode(speech.astype(int)))
+            self.send(self.speech_type, self.speech or encode(speech.astype(int)))
             self.timestamp += FRAME
             next_at += 0.02
             await asyncio.sleep(max(0, next_at - loop.time()))

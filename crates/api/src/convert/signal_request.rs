@@ -194,7 +194,7 @@ const fn leave_reason(reason: proto::DisconnectReason) -> DisconnectReason {
     }
 }
 
-/// `None` for what is so already: UDP is preferred, and no bandwidth is limited.
+/// `None` for what is so already: no bandwidth is limited.
 fn scenario(simulate: proto::SimulateScenario) -> Option<Scenario> {
     use simulate_scenario::Scenario as Wire;
     let Some(scenario) = simulate.scenario else {
@@ -208,10 +208,11 @@ fn scenario(simulate: proto::SimulateScenario) -> Option<Scenario> {
         Wire::DisconnectSignalOnResume(_) => Scenario::DisconnectSignalOnResume,
         Wire::DisconnectSignalOnResumeNoMessages(_) => Scenario::DisconnectSignalOnResumeNoMessages,
         Wire::LeaveRequestFullReconnect(_) => Scenario::LeaveRequestFullReconnect,
-        Wire::SwitchCandidateProtocol(protocol) if protocol == i32::from(proto::CandidateProtocol::Udp) => return None,
-        Wire::SwitchCandidateProtocol(_) => {
-            Scenario::Unplayable("a client that finds UDP uses it; `rtc.force_tcp` keeps all of them off it")
-        }
+        Wire::SwitchCandidateProtocol(protocol) => match proto::CandidateProtocol::try_from(protocol) {
+            Ok(proto::CandidateProtocol::Udp) => Scenario::TcpAlone(false),
+            Ok(proto::CandidateProtocol::Tcp) => Scenario::TcpAlone(true),
+            _ => Scenario::Unplayable("media over TLS takes a TURN server, and this server names none"),
+        },
         Wire::SubscriberBandwidth(0) => return None,
         Wire::SubscriberBandwidth(_) => Scenario::Unplayable("this server does not limit the bandwidth of subscribers"),
     })
@@ -298,14 +299,17 @@ mod tests {
             (Wire::DisconnectSignalOnResume(true), Scenario::DisconnectSignalOnResume),
             (Wire::DisconnectSignalOnResumeNoMessages(true), Scenario::DisconnectSignalOnResumeNoMessages),
             (Wire::LeaveRequestFullReconnect(true), Scenario::LeaveRequestFullReconnect),
+            (Wire::SwitchCandidateProtocol(0), Scenario::TcpAlone(false)),
+            (Wire::SwitchCandidateProtocol(1), Scenario::TcpAlone(true)),
         ] {
             assert_eq!(read(Some(wire)), Some(Request::Simulate(wanted)));
         }
-        let refused = [Some(Wire::SwitchCandidateProtocol(1)), Some(Wire::SubscriberBandwidth(100_000)), None];
+        let tls = Wire::SwitchCandidateProtocol(2);
+        let refused =
+            [Some(tls), Some(Wire::SwitchCandidateProtocol(7)), Some(Wire::SubscriberBandwidth(100_000)), None];
         for wire in refused {
             assert!(matches!(read(wire), Some(Request::Simulate(Scenario::Unplayable(_)))), "{wire:?}");
         }
-        assert_eq!(read(Some(Wire::SwitchCandidateProtocol(0))), None);
         assert_eq!(read(Some(Wire::SubscriberBandwidth(0))), None);
     }
 

@@ -81,6 +81,7 @@ impl Exchange {
         let host = trunkline_sip::Uri::parse(&plan.next_hop).host;
         let nowhere = IpAddr::V4(Ipv4Addr::UNSPECIFIED);
         let local = self.outbound.own.for_media(host.parse().ok()).unwrap_or(nowhere);
+        let spoken = self.rooms.voice_codec(&request.room_name, None);
         let asked = |duration: Option<std::time::Duration>| duration.filter(|d| !d.is_zero());
         let ringing_timeout = asked(request.ringing_timeout).unwrap_or(limits::RINGING_TIMEOUT);
         let max_call_duration = asked(request.max_call_duration).unwrap_or(defaults.max_call_duration);
@@ -127,7 +128,7 @@ impl Exchange {
             no_answer_status: 480,
             headers_on_200_to_bye,
             drain,
-            codecs: codecs(&media),
+            codecs: codecs(&media, spoken),
             security: self.security_of(media.encryption.unwrap_or_default()),
             media_local: local,
             media_advertised: self.config.media_advertised.filter(|a| a.is_ipv4() == local.is_ipv4()).unwrap_or(local),

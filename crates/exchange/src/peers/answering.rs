@@ -4,7 +4,7 @@ use crate::{Exchange, Output, port::Level};
 use std::{collections::BTreeMap, time::Duration};
 use trunkline_call::media::peer::{PeerPlan, Side};
 use trunkline_room::signal::{Description, Response, Transports};
-use trunkline_sdp::webrtc::{Assigned, Section, rewrite, sections};
+use trunkline_sdp::webrtc::{Assigned, Section, over_tcp_alone, rewrite, sections};
 use trunkline_types::{ParticipantSid, RoomSid, Time, TrackSid};
 
 /// How many offers of one client are answered within [`OFFERS_WITHIN`].
@@ -107,10 +107,11 @@ impl Exchange {
             session.sections.assign(&session.wanted);
         }
         let tracks_by_mid = session.sections.tracks_by_mid();
-        let room = session.room.clone();
+        let (room, tcp_alone) = (session.room.clone(), session.tcp_alone);
         let assigned = self.assigned(&room, &tracks_by_mid);
         let rate = self.only_phones_hear(sid, &room).then_some(PHONE_RATE);
-        let description = Description { sdp: rewrite(sdp, &assigned, rate), id };
+        let sdp = rewrite(sdp, &assigned, rate);
+        let description = Description { sdp: if tcp_alone { over_tcp_alone(&sdp) } else { sdp }, id };
         self.say(sid, Response::Answer { description, tracks_by_mid }, outputs);
         self.feed(sid, outputs);
         self.ask_after_answer(sid, grown, now, outputs);

@@ -62,6 +62,7 @@ impl Exchange {
         let room = self.rooms.room(&connect.room).ok_or(trunkline_room::Error::NoSuchRoom)?;
         let mut session = Session::new(connection, connect, room.sid.clone(), &participant, now);
         session.codec = room.voice_codec;
+        session.tcp_alone = self.peers.tcp_alone.holds(&connect.room, &participant.identity, now);
         session.offering.is_primary = participant.permission.can_subscribe;
         let others = self.visible(&connect.room, &participant.sid);
         let subscriber_primary = session.subscriber_primary();

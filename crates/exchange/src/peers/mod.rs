@@ -26,6 +26,7 @@ mod sections;
 mod session;
 mod speakers;
 mod subscribing;
+mod switching;
 mod table;
 mod updating;
 

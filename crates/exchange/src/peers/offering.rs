@@ -11,7 +11,7 @@ use trunkline_room::{
     TrackKind,
     signal::{Description, LeaveAction, Response, Transports},
 };
-use trunkline_sdp::webrtc::rewrite;
+use trunkline_sdp::webrtc::{over_tcp_alone, rewrite};
 use trunkline_types::{DisconnectReason, ParticipantSid, Time, TrackSid};
 
 /// For a client to answer.
@@ -171,6 +171,7 @@ impl Exchange {
         let by_mid = bound.iter().map(|(track, mid)| (mid.clone(), track.clone())).collect();
         let sdp = rewrite(sdp, &self.assigned(&session.room, &by_mid), None);
         let Some(session) = self.peers.get_mut(sid) else { return };
+        let sdp = if session.tcp_alone { over_tcp_alone(&sdp) } else { sdp };
         if let Some(response) = session.offering.made(sdp, bound, now) {
             self.say(sid, response, outputs);
         }

@@ -136,6 +136,7 @@ impl Exchange {
                 let (reason, action) = (DisconnectReason::StateMismatch, LeaveAction::Reconnect);
                 self.part(sid, reason, Some(action), now, outputs);
             }
+            Scenario::TcpAlone(tcp) => self.switch_protocol(sid, tcp, now, outputs),
             Scenario::Unplayable(why) => {
                 let (outcome, message, about) = (Outcome::UnsupportedType, why.into(), About::Nothing);
                 self.say(sid, Response::RequestResponse { request_id: 0, outcome, message, about }, outputs);

@@ -52,7 +52,9 @@ pub(super) struct Session {
     pub(super) parting: Parting,
     /// For a test scenario: the next resumed connection is cut.
     pub(super) cut_on_resume: Option<Cut>,
-    /// For a test scenario: until when everybody is said to speak.
+    /// Descriptions name our candidates over TCP alone to it.
+    pub(super) tcp_alone: bool,
+    /// For a test scenario: until when it is said to speak.
     pub(super) feigned: Option<Time>,
     pub(super) publishing: Publishing,
     /// Who may hear and see what it publishes.
@@ -142,6 +144,7 @@ impl Session {
             closed: None,
             parting: Parting::Tell(LeaveAction::Disconnect),
             cut_on_resume: None,
+            tcp_alone: false,
             feigned: None,
             publishing: Publishing::default(),
             audience: Audience::default(),

@@ -39,7 +39,7 @@ impl Exchange {
         }
     }
 
-    /// For a test scenario: everybody is said to speak for a while.
+    /// For a test scenario: the participant is said to speak for a while, whatever it does.
     pub(super) fn feign_speech(&mut self, sid: &ParticipantSid, seconds: i32, now: Time, outputs: &mut Vec<Output>) {
         let seconds = u64::try_from(seconds).unwrap_or(0).clamp(1, 60);
         if let Some(session) = self.peers.get_mut(sid) {
@@ -58,8 +58,11 @@ impl Exchange {
     fn feign(&self, sid: &ParticipantSid, active: bool, outputs: &mut Vec<Output>) {
         let Some(session) = self.peers.get(sid) else { return };
         let level = if active { 0.9 } else { 0.0 };
-        let speakers = self.everybody(&session.room_name, sid);
-        let speakers = speakers.into_iter().map(|p| Speaker { participant: p.sid, level, active }).collect();
-        self.say(sid, Response::Speakers(speakers), outputs);
+        let told = Response::Speakers(vec![Speaker { participant: sid.clone(), level, active }]);
+        if session.permission.hidden {
+            self.say(sid, told, outputs);
+        } else {
+            self.say_all(&session.room.clone(), None, &told, outputs);
+        }
     }
 }

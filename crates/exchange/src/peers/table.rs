@@ -1,6 +1,6 @@
 //! All sessions, and what a room holds for them.
 
-use super::{places::Places, replay::Replay, rpc::Rpcs, session::Session};
+use super::{places::Places, replay::Replay, rpc::Rpcs, session::Session, switching::TcpAlone};
 use crate::port::ConnectionId;
 use std::collections::{BTreeMap, BTreeSet};
 use trunkline_room::{RoomInfo, TrackKind, signal::Quality};
@@ -14,6 +14,7 @@ pub(crate) struct Peers {
     pub(super) rooms: BTreeMap<RoomSid, PeerRoom>,
     pub(super) rpcs: Rpcs,
     pub(super) places: Places,
+    pub(super) tcp_alone: TcpAlone,
     timers: BTreeSet<(Time, ParticipantSid)>,
     armed: BTreeMap<ParticipantSid, Time>,
     /// Sessions whose timer may have changed.

@@ -6,7 +6,7 @@ use trunkline_call::media::peer::{PeerFact, PeerPlan};
 use trunkline_exchange::{Input, command::Command};
 use trunkline_room::{
     State, TrackKind,
-    signal::{Connect, LeaveAction, Outcome, Request, Response, Scenario, SyncState},
+    signal::{Connect, Description, LeaveAction, Outcome, Request, Response, Scenario, SyncState},
 };
 use trunkline_types::{DisconnectReason as Reason, ParticipantSid};
 
@@ -190,6 +190,7 @@ fn what_was_sent_meanwhile_is_sent_again_once_and_in_order() {
 #[test]
 fn test_scenarios() {
     let mut world = World::default();
+    world.join(1, "ann");
     let sid = world.join(2, "bob");
     world.request(2, Request::Simulate(Scenario::DisconnectSignalOnResumeNoMessages));
     resume(&mut world, 2, 3, &sid);
@@ -208,8 +209,41 @@ fn test_scenarios() {
     world.request(7, Request::Simulate(Scenario::SpeakerUpdate(2)));
     world.wait(Duration::from_secs(3));
     assert_eq!(world.count(7, |r| matches!(r, Response::Speakers(_))), 2);
+    let spoke = |active| move |r: &Response| matches!(r, Response::Speakers(s) if s[0].active == active);
+    assert_eq!((world.count(1, spoke(true)), world.count(1, spoke(false))), (1, 1), "the others are told, too");
     world.request(7, Request::Simulate(Scenario::NodeFailure));
     assert!(world.leaves(7).is_empty() && world.hung_up.contains(&7));
     resume(&mut world, 7, 5, &sid);
     assert_eq!(world.leaves(5), [(Reason::StateMismatch, LeaveAction::Reconnect)]);
+}
+
+#[test]
+fn a_client_that_switches_to_tcp_is_told_of_nothing_else_and_neither_is_who_comes_after_it() {
+    const UDP: &str = "a=candidate:1 1 udp 2130706175 127.0.0.1 7882 typ host\r\n";
+    const TCP: &str = "a=candidate:2 1 tcp 1671430143 127.0.0.1 7881 typ host tcptype passive\r\n";
+    // What stands for the media thread repeats the candidates of the offer.
+    let offered = |world: &mut World, connection: u64| {
+        world.forget_said();
+        let offer = world.clients.get_mut(&connection).unwrap().offer();
+        world.request(connection, Request::Offer(Description { sdp: offer.sdp + UDP + TCP, ..offer }));
+        let answer = world.said(connection).iter().find_map(|told| match told {
+            Response::Answer { description, .. } => Some(description.sdp.clone()),
+            _ => None,
+        });
+        let answer = answer.unwrap();
+        (answer.contains(UDP), answer.contains(TCP))
+    };
+    let mut world = World::default();
+    world.join(1, "ann");
+    world.join(2, "bob");
+    assert_eq!(offered(&mut world, 2), (true, true));
+    world.request(2, Request::Simulate(Scenario::TcpAlone(true)));
+    assert_eq!(offered(&mut world, 2), (false, true));
+    assert_eq!(offered(&mut world, 1), (true, true));
+    world.join(3, "bob");
+    assert_eq!(offered(&mut world, 3), (false, true));
+    world.request(3, Request::Simulate(Scenario::TcpAlone(false)));
+    assert_eq!(offered(&mut world, 3), (true, true));
+    world.join(4, "bob");
+    assert_eq!(offered(&mut world, 4), (true, true));
 }

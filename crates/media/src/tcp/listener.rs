@@ -1,7 +1,9 @@
 //! Who connects over TCP waits here until he has said whose client he is: by a binding request with
 //! a name that we have given out. Then his stream goes to the thread of that connection.
 //!
-//! Nothing is taken from strangers but a place in a small table, for a few seconds.
+//! Nothing is taken from strangers but a place in a small table, for a few seconds. A client says its
+//! name as soon as it is connected, so where the table is full who has been silent longest makes room:
+//! idle connections keep nobody out.
 
 use super::{
     Names,
@@ -29,9 +31,9 @@ use trunkline_types::Time;
 
 /// How long a stream may take to say whose it is.
 const FIRST_MESSAGE: Duration = Duration::from_secs(5);
-/// Streams that have not said it yet, of all sources. Further ones are closed at once.
+/// Streams that have not said it yet, of all sources. One more, and a silent one is closed.
 const WAITING: usize = 512;
-/// Those of one address.
+/// Those of one address; likewise.
 const WAITING_PER_SOURCE: usize = 32;
 /// Streams accepted before those that wait are looked at.
 const ACCEPTED_AT_ONCE: usize = 64;
@@ -78,6 +80,7 @@ impl Listener {
             threads,
             waiting: Slab::new(),
             per_source: HashMap::new(),
+            admitted: 0,
             is_open: false,
             rests_until: None,
         };
@@ -99,6 +102,8 @@ impl Drop for Listener {
 struct Waiting {
     stream: TcpStream,
     from: SocketAddr,
+    /// Its place in the order of arrival.
+    number: u64,
     until: Time,
     bytes: Vec<u8>,
 }
@@ -118,6 +123,8 @@ struct Door {
     threads: Vec<(SyncSender<Handover>, Arc<Waker>)>,
     waiting: Slab<Waiting>,
     per_source: HashMap<IpAddr, usize>,
+    /// Streams admitted so far.
+    admitted: u64,
     /// There may be more to accept.
     is_open: bool,
     /// The system has no more sockets; nobody is accepted until then.
@@ -181,20 +188,35 @@ impl Door {
     }
 
     fn admit(&mut self, mut stream: TcpStream, from: SocketAddr, now: Time) {
-        let of_source = self.per_source.get(&from.ip()).copied().unwrap_or(0);
-        if self.waiting.len() >= WAITING || of_source >= WAITING_PER_SOURCE {
-            tracing::debug!(%from, "too many connections over TCP have not said whose they are");
-            return;
+        if self.per_source.get(&from.ip()).is_some_and(|count| *count >= WAITING_PER_SOURCE) {
+            self.close_oldest_of(from.ip());
+        } else if self.waiting.len() >= WAITING
+            && let Some(crowd) = self.per_source.iter().max_by_key(|(_, count)| **count).map(|(ip, _)| *ip)
+        {
+            self.close_oldest_of(crowd);
         }
         let entry = self.waiting.vacant_entry();
         let index = entry.key();
         if self.poll.registry().register(&mut stream, Token(index), Interest::READABLE).is_err() {
             return;
         }
-        entry.insert(Waiting { stream, from, until: now + FIRST_MESSAGE, bytes: Vec::new() });
-        self.per_source.insert(from.ip(), of_source + 1);
+        self.admitted += 1;
+        let number = self.admitted;
+        entry.insert(Waiting { stream, from, number, until: now + FIRST_MESSAGE, bytes: Vec::new() });
+        *self.per_source.entry(from.ip()).or_default() += 1;
         // What came with the connection may be there already.
         self.look(index);
+    }
+
+    /// Makes room: who has been silent longest, of those at an address, goes. What he may have sent
+    /// meanwhile is looked at first.
+    fn close_oldest_of(&mut self, ip: IpAddr) {
+        let of_source = self.waiting.iter().filter(|(_, held)| held.from.ip() == ip);
+        if let Some((index, from)) = of_source.min_by_key(|(_, held)| held.number).map(|(at, held)| (at, held.from)) {
+            tracing::debug!(%from, "too many connections over TCP have not said whose they are");
+            self.look(index);
+            drop(self.take(index));
+        }
     }
 
     fn look(&mut self, index: usize) {
@@ -264,5 +286,71 @@ impl Waiting {
                 }
             }
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{super::framing::append, *};
+    use socket2::{Domain, Socket, Type};
+    use std::{net::TcpStream as StdStream, sync::mpsc::sync_channel};
+
+    const NAME: &str = "name";
+
+    /// A binding request in the name of our only connection (RFC 8489 §5, §14.3), in its frame.
+    fn request() -> Vec<u8> {
+        let username = format!("{NAME}:far!").into_bytes();
+        assert_eq!(username.len() % 4, 1, "three bytes of padding");
+        let mut packet = vec![0, 1, 0, 16, 0x21, 0x12, 0xa4, 0x42, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12];
+        packet.extend([0, 6, 0, 9]);
+        packet.extend(username);
+        packet.extend([0; 3]);
+        let mut framed = Vec::new();
+        append(&packet, &mut framed);
+        framed
+    }
+
+    fn connect(from: [u8; 4], to: SocketAddr) -> StdStream {
+        let socket = Socket::new(Domain::IPV4, Type::STREAM, None).unwrap();
+        socket.bind(&SocketAddr::from((from, 0)).into()).unwrap();
+        socket.connect(&to.into()).unwrap();
+        socket.into()
+    }
+
+    #[test]
+    fn a_crowd_of_many_addresses_keeps_nobody_out() {
+        let socket = TcpListener::bind("127.0.0.1:0".parse().unwrap()).unwrap();
+        let at = socket.local_addr().unwrap();
+        let names = Names::default();
+        names.note(NAME, 0);
+        let (sender, handed_over) = sync_channel(8);
+        let poll = Poll::new().unwrap();
+        let waker = Arc::new(Waker::new(poll.registry(), Token(0)).unwrap());
+        // Time stands still: nobody is late.
+        let clock: Clock = Arc::new(Time::default);
+        let _listener = Listener::start(socket, names, vec![(sender, waker)], clock).unwrap();
+        let sources = u8::try_from(WAITING / WAITING_PER_SOURCE).unwrap();
+        let mut crowd: Vec<StdStream> =
+            (0..WAITING_PER_SOURCE).flat_map(|_| (0..sources).map(|n| connect([127, 0, 1, n], at))).collect();
+        // From an address of the crowd, and from others: a silent one, for whom there is the place that
+        // is free again, and one who speaks.
+        let mut lone = None;
+        for from in [[127, 0, 1, 0], [127, 0, 2, 1]] {
+            if lone.is_none() && from[2] == 2 {
+                lone = Some(connect([127, 0, 2, 2], at));
+            }
+            let mut client = connect(from, at);
+            std::io::Write::write_all(&mut client, &request()).unwrap();
+            let handover = handed_over.recv_timeout(Duration::from_secs(30)).unwrap();
+            assert_eq!((handover.ufrag.as_str(), handover.from), (NAME, client.local_addr().unwrap()));
+        }
+        let is_closed = |stream: &mut StdStream| {
+            stream.set_read_timeout(Some(Duration::from_millis(1))).unwrap();
+            matches!(stream.read(&mut [0]), Ok(0))
+        };
+        assert!(is_closed(&mut crowd[0]), "the oldest of the first newcomer's address");
+        let closed = crowd.iter_mut().skip(1).filter_map(|stream| is_closed(stream).then_some(()));
+        assert_eq!(closed.count(), 1, "one of a crowd");
+        assert!(!lone.as_mut().is_some_and(is_closed), "and nobody who is alone at his address");
     }
 }

@@ -20,6 +20,8 @@ use trunkline_types::Time;
 const STREAM: usize = 1 << (usize::BITS - 2);
 /// Streams of one connection; a client that opens more loses the first of them.
 const PER_CONNECTION: usize = 4;
+/// Streams of all connections of a thread; further ones are closed at once.
+const OPEN: usize = 8_192;
 /// Reads from a stream before others have their turn.
 const READ_BUDGET: usize = 8;
 /// What one read takes, beside the beginning of a packet from before.
@@ -68,6 +70,10 @@ impl Thread {
     /// Takes in the streams that have said whose they are.
     pub(crate) fn adopt_streams(&mut self, now: Time) {
         while let Ok(Handover { stream, from, ufrag, bytes }) = self.streams.arriving.try_recv() {
+            if self.streams.open.len() >= OPEN {
+                tracing::warn!(%from, "too many streams of WebRTC clients over TCP; one more is closed");
+                continue;
+            }
             // It may have gone meanwhile.
             let Some(peer) = self.by_ufrag.get(&ufrag).copied() else { continue };
             // Who is in a hurry gets his packets one by one.
