@@ -140,7 +140,7 @@ pub enum SipCommand {
         /// The status of the `message/sipfrag`.
         status: u16,
         /// Its phrase.
-        reason: &'static str,
+        reason: String,
         /// It is the last one.
         last: bool,
     },

@@ -180,7 +180,12 @@ impl Active {
         effects: &mut Vec<Effect>,
     ) -> Phase {
         if std::mem::take(&mut self.mid.referred) {
-            let (status, reason) = if result.is_ok() { (200, "OK") } else { (503, "Service Unavailable") };
+            let (status, reason) = match result {
+                Ok(()) => (200, "OK".to_owned()),
+                // As whoever was called said it; 503 if nobody was.
+                Err((Some((status, reason)), _)) => (status, reason),
+                Err((None, _)) => (503, "Service Unavailable".to_owned()),
+            };
             effects.push(Effect::Sip(SipCommand::Notify { status, reason, last: true }));
             return Phase::Active(self);
         }
@@ -205,7 +210,7 @@ impl Active {
         effects.push(Effect::Sip(SipCommand::Respond { request, status, reason, headers, sdp }));
         if status == 202 {
             self.mid.referred = true;
-            effects.push(Effect::Sip(SipCommand::Notify { status: 100, reason: "Trying", last: false }));
+            effects.push(Effect::Sip(SipCommand::Notify { status: 100, reason: "Trying".into(), last: false }));
             effects.push(Effect::Bridge { target, timeout: limits::TRANSFER_TIMEOUT });
         }
     }
