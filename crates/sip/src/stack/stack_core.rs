@@ -285,26 +285,26 @@ impl Stack {
                 Timer::ClientRepeat(id) => self.repeat_request(id, now, out),
                 Timer::ClientEnd(id) => self.end_client(id, "no answer within 64·T1", out),
                 Timer::AttemptRepeat(id) => self.repeat_attempt(id, now, out),
-                Timer::AttemptEnd(id) => self.attempt_ended(id, out),
+                Timer::AttemptEnd(id) => self.attempt_ended(id, now, out),
             }
         }
     }
 
-    /// A stream is gone: requests of ours on it have failed. Dialogs live on; a new connection is
-    /// made when they need one.
-    pub fn handle_closed(&mut self, flow: &Flow, _now: Time, out: &mut Vec<Action>) {
+    /// A stream is gone, for this reason: requests of ours on it have failed. Dialogs live on; a new
+    /// connection is made when they need one.
+    pub fn handle_closed(&mut self, flow: &Flow, why: &'static str, out: &mut Vec<Action>) {
         let mut lost: Vec<_> =
             self.clients.iter().filter(|(_, c)| c.flow == *flow && !c.answered).map(|(id, _)| *id).collect();
         lost.sort_unstable();
         for id in lost {
-            self.end_client(id, "the connection is gone", out);
+            self.end_client(id, why, out);
         }
         // Of an INVITE that was heard of, the final answer may come on another connection.
         let unheard = |a: &Attempt| a.flow == *flow && a.stage == Stage::Calling;
         let mut lost: Vec<_> = self.attempts.iter().filter(|(_, a)| unheard(a)).map(|(id, _)| *id).collect();
         lost.sort_unstable();
         for id in lost {
-            self.end_attempt(id, "the connection is gone", out);
+            self.end_attempt(id, why, out);
         }
     }
 }
