@@ -128,7 +128,7 @@ impl Exchange {
             }
             Event::Failed { client, why } => {
                 if let Some(call) = self.calls.by_client.remove(&client) {
-                    self.events.push_back((call, CallEvent::ByeFailed { why }));
+                    self.events.push_back((call, CallEvent::ByeFailed { why: why.as_str() }));
                 }
             }
             Event::Progress { .. } | Event::Answered { .. } | Event::Refused { .. } => {}

@@ -38,6 +38,7 @@ pub use replaces::Replaces;
 pub use salvage::Malformed;
 pub use stack::{
     Action, ClientId, Credentials, DialogId, Event, InviteId, Outgoing, RequestId, Stack, StackConfig, StackCounts,
+    Unanswered,
 };
 pub use stream::{Framed, StreamReader};
 

@@ -28,11 +28,11 @@ impl Exchange {
             Event::Response { message, .. } => response(asked, &message),
             Event::Failed { why, .. } => match asked {
                 Asked::Reinvite => {
-                    let (status, reason) = (408, why.to_owned());
+                    let (status, reason) = (408, why.as_str().to_owned());
                     Some(CallEvent::ReinviteRefused { status, reason, wait: Default::default() })
                 }
                 Asked::Update => Some(CallEvent::UpdateAnswered { status: 408, timer: TimerHeaders::default() }),
-                Asked::Refer => Some(CallEvent::ReferFailed { why }),
+                Asked::Refer => Some(CallEvent::ReferFailed { why: why.as_str() }),
                 Asked::Info | Asked::Notify => None,
             },
             _ => None,

@@ -9,7 +9,9 @@ use trunkline_call::{
     session_timer,
 };
 use trunkline_routing::record::Options;
-use trunkline_sip::{Address, ClientId, Credentials, DialogId, Event, HeaderList, Message, Outgoing, Uri, flow::Flow};
+use trunkline_sip::{
+    Address, ClientId, Credentials, DialogId, Event, HeaderList, Message, Outgoing, Unanswered, Uri, flow::Flow,
+};
 use trunkline_types::{CallId, Time, is_reserved_header, limits, normalize_number};
 
 /// How long a target may be silent while another one is left, milliseconds.
@@ -271,7 +273,7 @@ impl Exchange {
         self.try_next_target(id, now, outputs);
     }
 
-    fn invite_failed(&mut self, id: &CallId, why: &'static str, now: Time, outputs: &mut Vec<Output>) {
+    fn invite_failed(&mut self, id: &CallId, why: Unanswered, now: Time, outputs: &mut Vec<Output>) {
         let Some(leg) = self.outbound.legs.get_mut(id) else {
             return self.dial_failed(id, DialFailure::Silent);
         };
@@ -284,8 +286,8 @@ impl Exchange {
         }
         let event = match leg.refusal.take() {
             Some(refusal) => DialEvent::Refused(refusal),
-            None if why.starts_with("no answer") => DialEvent::Failed(DialFailure::Silent),
-            None => DialEvent::Failed(DialFailure::Unreachable(why.into())),
+            None if why == Unanswered::Silent => DialEvent::Failed(DialFailure::Silent),
+            None => DialEvent::Failed(DialFailure::Unreachable(why.as_str().into())),
         };
         self.events.push_back((id.clone(), CallEvent::Dial(event)));
     }

@@ -116,7 +116,9 @@ fn a_call_keeps_its_audio_over_fifteen_minutes() {
     for telephone in [&mut bob, &mut anna] {
         assert!(telephone.request(&mut world, "BYE", "").starts_with("SIP/2.0 200 "));
     }
-    world.until("both records", |world| (world.records.iter().filter(|r| r.ending.is_some()).count() == 2).then_some(()));
+    world.until("both records", |world| {
+        (world.records.iter().filter(|r| r.ending.is_some()).count() == 2).then_some(())
+    });
     for record in world.records.iter().filter(|record| record.ending.is_some()) {
         assert_eq!(record.ending.as_ref().unwrap().reason, EndReason::RemoteBye);
         assert!(record.ended_at_ms.unwrap() - record.created_at_ms >= 890_000, "one call all the time");

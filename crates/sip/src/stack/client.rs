@@ -7,6 +7,7 @@ use super::{
     outgoing::Outgoing,
     stack_core::{Action, ClientId, Event, LIFE, Stack, T1, T2, client_key},
     timers::Timer,
+    unanswered::Unanswered,
 };
 use crate::{
     Message,
@@ -208,7 +209,7 @@ impl Stack {
         self.timers.set(Timer::ClientRepeat(id), next);
     }
 
-    pub(crate) fn end_client(&mut self, id: u64, why: &'static str, out: &mut Vec<Action>) {
+    pub(crate) fn end_client(&mut self, id: u64, why: Unanswered, out: &mut Vec<Action>) {
         let Some(held) = self.clients.remove(&id) else { return };
         self.by_branch.remove(&held.key);
         self.timers.clear(Timer::ClientRepeat(id));

@@ -7,6 +7,7 @@ use super::{
     prack::Order,
     stack_core::{Action, ClientId, Event, LIFE, Stack},
     timers::Timer,
+    unanswered::Unanswered,
 };
 use crate::{Message, digest::Login, flow::Flow};
 use std::time::Duration;
@@ -98,7 +99,7 @@ impl Stack {
         if self.callings.get(&number).is_some_and(|c| c.cancelled && c.dialog.is_none()) {
             self.finish_calling(number);
             self.dismiss(id, message, from, now, out);
-            let why = "answered after it was cancelled";
+            let why = Unanswered::AnsweredAfterCancel;
             return out.push(Action::Event(Event::Failed { client: ClientId(number), why }));
         }
         self.answered(id, &tag, message, from, out);

@@ -7,6 +7,7 @@ use super::{
     outgoing::Outgoing,
     stack_core::{Action, ClientId, Event, LIFE, Stack, T1},
     timers::Timer,
+    unanswered::Unanswered,
 };
 use crate::{
     HeaderList,
@@ -19,8 +20,6 @@ use trunkline_types::Time;
 
 /// How long answers to an INVITE that was cancelled unheard are waited for behind timer B.
 const LISTENING: Duration = Duration::from_secs(64);
-/// Timer B.
-const SILENT: &str = "no answer within 64·T1";
 
 impl Stack {
     /// Sends an INVITE. Answered by [`Event::Progress`], [`Event::Answered`], [`Event::Refused`] or
@@ -160,7 +159,7 @@ impl Stack {
             return;
         }
         let cancelled = self.attempts.get(&id).is_some_and(|a| a.stage == Stage::Proceeding);
-        let why = if cancelled { "no final answer within 64·T1 of CANCEL" } else { SILENT };
+        let why = if cancelled { Unanswered::SilentAfterCancel } else { Unanswered::Silent };
         self.end_attempt(id, why, out);
     }
 
@@ -177,11 +176,11 @@ impl Stack {
         self.timers.clear(Timer::AttemptRepeat(id));
         self.timers.set(Timer::AttemptEnd(id), now + LISTENING);
         self.finish_calling(owner);
-        out.push(Action::Event(Event::Failed { client: ClientId(owner), why: SILENT }));
+        out.push(Action::Event(Event::Failed { client: ClientId(owner), why: Unanswered::Silent }));
         true
     }
 
-    pub(crate) fn end_attempt(&mut self, id: u64, why: &'static str, out: &mut Vec<Action>) {
+    pub(crate) fn end_attempt(&mut self, id: u64, why: Unanswered, out: &mut Vec<Action>) {
         let Some(held) = self.attempts.remove(&id) else { return };
         self.by_branch.remove(&held.key());
         self.timers.clear(Timer::AttemptRepeat(id));

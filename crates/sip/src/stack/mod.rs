@@ -16,9 +16,11 @@ mod reliable;
 mod request;
 mod stack_core;
 mod timers;
+mod unanswered;
 mod update;
 
 pub use dialog::DialogId;
 pub use outgoing::{Credentials, Outgoing};
 pub(crate) use receive::is_known_method;
 pub use stack_core::{Action, ClientId, Event, InviteId, RequestId, Stack, StackConfig, StackCounts};
+pub use unanswered::Unanswered;

@@ -7,6 +7,7 @@ use super::{
     invite::Invite,
     request::Served,
     timers::{Timer, Timers},
+    unanswered::Unanswered,
 };
 use crate::{
     Message,
@@ -86,7 +87,7 @@ pub enum Event {
     Response { client: ClientId, message: Message },
     /// A request of ours was never answered, or could not be sent; of an INVITE also that it was
     /// answered after [`Stack::cancel`], which the stack has undone.
-    Failed { client: ClientId, why: &'static str },
+    Failed { client: ClientId, why: Unanswered },
 }
 
 /// What the stack holds, for tests.
@@ -283,7 +284,7 @@ impl Stack {
                 Timer::ReliableEnd(id) => self.reliable_ended(id, now, out),
                 Timer::ServedEnd(id) => self.forget_served(id),
                 Timer::ClientRepeat(id) => self.repeat_request(id, now, out),
-                Timer::ClientEnd(id) => self.end_client(id, "no answer within 64·T1", out),
+                Timer::ClientEnd(id) => self.end_client(id, Unanswered::Silent, out),
                 Timer::AttemptRepeat(id) => self.repeat_attempt(id, now, out),
                 Timer::AttemptEnd(id) => self.attempt_ended(id, now, out),
             }
@@ -297,14 +298,14 @@ impl Stack {
             self.clients.iter().filter(|(_, c)| c.flow == *flow && !c.answered).map(|(id, _)| *id).collect();
         lost.sort_unstable();
         for id in lost {
-            self.end_client(id, why, out);
+            self.end_client(id, Unanswered::Disconnected(why), out);
         }
         // Of an INVITE that was heard of, the final answer may come on another connection.
         let unheard = |a: &Attempt| a.flow == *flow && a.stage == Stage::Calling;
         let mut lost: Vec<_> = self.attempts.iter().filter(|(_, a)| unheard(a)).map(|(id, _)| *id).collect();
         lost.sort_unstable();
         for id in lost {
-            self.end_attempt(id, why, out);
+            self.end_attempt(id, Unanswered::Disconnected(why), out);
         }
     }
 }
