@@ -43,7 +43,7 @@ impl Exchange {
                 match client {
                     Some(client) => self.stack.cancel(&client, &headers, now, &mut actions),
                     None => {
-                        self.outbound.ask_no_more(id);
+                        self.outbound.questions.forget(id);
                         self.dial_failed(id, DialFailure::NothingSent);
                     }
                 }

@@ -1,41 +1,13 @@
 //! Where the far end is (RFC 3263): the question, its answer, and the order in which to try.
 
-use super::leg::Asker;
+use super::question::{Asker, literal, query_of};
 use crate::{Exchange, Output, port::QueryId};
-use std::net::{IpAddr, SocketAddr};
 use trunkline_call::dial::{DialEvent, DialFailure};
-use trunkline_sip::{
-    Uri,
-    flow::Protocol,
-    locate::{self, Query, Records, Target},
-};
-use trunkline_types::CallId;
-use trunkline_types::Time;
+use trunkline_sip::locate::{self, Records, Target};
+use trunkline_types::{CallId, Time};
 
 /// Targets of one call.
 const MAX_TARGETS: usize = 32;
-
-/// What to ask for a next hop; `transport` is the trunk's, for a URI that names none.
-pub(super) fn query_of(uri: &str, transport: i32) -> Query {
-    let uri = Uri::parse(uri);
-    let of_trunk = match transport {
-        1 => Some(Protocol::Udp),
-        2 => Some(Protocol::Tcp),
-        3 => Some(Protocol::Tls),
-        _ => None,
-    };
-    let secure = uri.scheme == "sips";
-    let protocol = if secure { Some(Protocol::Tls) } else { uri.transport.or(of_trunk) };
-    Query { host: uri.host, port: uri.port, protocol, secure }
-}
-
-/// The target, if the host is an address already.
-pub(super) fn literal(query: &Query) -> Option<Target> {
-    let ip: IpAddr = query.host.parse().ok()?;
-    let protocol = query.protocol.unwrap_or(if query.secure { Protocol::Tls } else { Protocol::Udp });
-    let port = query.port.unwrap_or(if protocol == Protocol::Tls { 5061 } else { 5060 });
-    Some(Target { protocol, address: SocketAddr::new(ip, port), host: query.host.clone() })
-}
 
 impl Exchange {
     /// Asks where the call's far end is.
@@ -48,7 +20,7 @@ impl Exchange {
         match literal(&query) {
             Some(target) => self.far_end_located(id, vec![target], now, outputs),
             None => {
-                let number = self.outbound.ask(Asker::Call(id.clone()), query.clone());
+                let number = self.outbound.questions.ask(Asker::Call(id.clone()), query.clone());
                 outputs.push(Output::Resolve(number, query));
             }
         }
@@ -62,7 +34,7 @@ impl Exchange {
         now: Time,
         outputs: &mut Vec<Output>,
     ) {
-        let Some((asker, query)) = self.outbound.asked(number) else { return };
+        let Some((asker, query)) = self.outbound.questions.answered(number) else { return };
         let located = answer.map(|records| locate::order(&query, &records, &mut self.random));
         match asker {
             Asker::Call(id) => match located {
@@ -104,27 +76,5 @@ impl Exchange {
 
     pub(super) fn dial_failed(&mut self, id: &CallId, failure: DialFailure) {
         self.events.push_back((id.clone(), trunkline_call::Event::Dial(DialEvent::Failed(failure))));
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn the_next_hop_decides() {
-        let host = |uri: &str, transport| {
-            let query = query_of(uri, transport);
-            (query.host, query.port, query.protocol, query.secure)
-        };
-        let name = || "example.com".to_owned();
-        assert_eq!(host("sip:1@example.com", 0), (name(), None, None, false));
-        assert_eq!(host("sip:1@example.com:5070", 2), (name(), Some(5070), Some(Protocol::Tcp), false));
-        assert_eq!(host("sip:1@example.com;transport=tcp", 1).2, Some(Protocol::Tcp));
-        assert_eq!(host("sips:1@example.com", 1), (name(), None, Some(Protocol::Tls), true));
-        let address = |text: &str| literal(&query_of(text, 0)).map(|t| t.address.to_string());
-        assert_eq!(address("sip:1@[2001:db8::1]").as_deref(), Some("[2001:db8::1]:5060"));
-        assert_eq!(address("sips:1@192.0.2.1").as_deref(), Some("192.0.2.1:5061"));
-        assert_eq!(address("sip:1@example.com"), None);
     }
 }

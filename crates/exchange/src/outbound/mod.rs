@@ -1,9 +1,10 @@
 //! Calls out: from `CreateSIPParticipant` to an answered call or an error that says why.
 //!
-//! [`creating`] makes the call, [`locating`] finds out where the far end is, [`inviting`] asks one
-//! target after the other, [`outcome`] turns what came of it into an API error. [`health`] remembers
-//! which targets failed, [`securing`] says whom TLS must lead to, [`allowance`] how many calls a trunk
-//! may make, [`registering`] keeps trunks registered, [`unregistering`] takes registrations back.
+//! [`table`] holds them; [`creating`] makes the call, [`question`] and [`locating`] find out where the
+//! far end is, [`inviting`] asks one target after the other, [`outcome`] turns what came of it into an
+//! API error. [`health`] remembers which targets failed, [`securing`] says whom TLS must lead to,
+//! [`allowance`] how many calls a trunk may make, [`registering`] keeps trunks registered,
+//! [`unregistering`] takes registrations back.
 
 mod allowance;
 mod creating;
@@ -13,8 +14,11 @@ mod leg;
 mod locating;
 mod outcome;
 mod own;
+mod question;
 mod registering;
 mod securing;
+mod table;
 mod unregistering;
 
-pub(crate) use leg::{Caller, Outbound, Waiting};
+pub(crate) use leg::{Caller, Waiting};
+pub(crate) use table::Outbound;

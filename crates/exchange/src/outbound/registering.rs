@@ -3,8 +3,7 @@
 
 use super::{
     inviting::retry_after,
-    leg::Asker,
-    locating::{literal, query_of},
+    question::{Asker, literal, query_of},
     securing::expect,
     unregistering::{Farewells, Granted},
 };
@@ -244,7 +243,7 @@ impl Exchange {
             match literal(&query) {
                 Some(target) => self.registrar_located(&trunk, vec![target], now, outputs),
                 None => {
-                    let number = self.outbound.ask(Asker::Trunk(trunk), query.clone());
+                    let number = self.outbound.questions.ask(Asker::Trunk(trunk), query.clone());
                     outputs.push(Output::Resolve(number, query));
                 }
             }
