@@ -1,6 +1,6 @@
 //! Talking to a server's Twirp API in JSON.
 
-use crate::token::sign;
+use crate::sign::sign;
 use anyhow::{anyhow, bail};
 use clap::Args;
 use serde_json::{Value, json};

@@ -11,6 +11,7 @@ mod ladder;
 mod record;
 mod run;
 mod say;
+mod sign;
 mod sim;
 mod table;
 mod token;

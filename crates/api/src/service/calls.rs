@@ -121,15 +121,15 @@ async fn hold(context: &Context<'_>, hold: bool) -> Result<Response, TwirpError>
         context.need(Grant::SipCall)?;
         context.need(Grant::RoomAdmin(&room))?;
     }
-    super::sip::required("room", &room)?;
-    super::sip::required("identity", &identity)?;
+    super::checks::required("room", &room)?;
+    super::checks::required("identity", &identity)?;
     context.ask(Command::Hold { room, identity, hold }).await?;
     write_json(&json!({}))
 }
 
 fn call_id(context: &Context<'_>) -> Result<String, TwirpError> {
     let request: CallRequest = context.json()?;
-    super::sip::required("call_id", &request.call_id)?;
+    super::checks::required("call_id", &request.call_id)?;
     Ok(request.call_id)
 }
 

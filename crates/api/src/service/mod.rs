@@ -2,6 +2,7 @@
 
 mod agents;
 mod calls;
+mod checks;
 mod context;
 mod dispatch;
 mod options;

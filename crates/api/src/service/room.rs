@@ -1,6 +1,6 @@
 //! `livekit.RoomService`.
 
-use super::{Context, sip::required, stub::unimplemented};
+use super::{Context, checks::required, stub::unimplemented};
 use crate::{convert, grant::Grant, twirp::TwirpError};
 use axum::response::Response;
 use livekit_protocol::{self as proto, data_packet};

@@ -2,8 +2,7 @@
 
 use super::{
     Context,
-    sip::{own_id, required},
-    trunk::no_action,
+    checks::{no_action, own_id, required},
 };
 use crate::{
     convert::{dispatch_rule, dispatch_rule_from, dispatch_rule_patch, legacy_dispatch_rule, list_filter},

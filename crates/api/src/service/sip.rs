@@ -48,18 +48,3 @@ async fn records(context: &Context<'_>, method: &str) -> Result<Response, TwirpE
         _ => Err(TwirpError::bad_route(method)),
     }
 }
-
-/// An id that a request must give.
-pub(crate) fn required(field: &str, id: &str) -> Result<(), TwirpError> {
-    if id.is_empty() { Err(TwirpError::invalid(field, "is required")) } else { Ok(()) }
-}
-
-/// The id inside a record to create or to replace with: empty, or that of the record replaced.
-pub(crate) fn own_id(field: &str, given: &str, wanted: &str) -> Result<(), TwirpError> {
-    match given {
-        "" => Ok(()),
-        same if same == wanted => Ok(()),
-        _ if wanted.is_empty() => Err(TwirpError::invalid(field, "must be empty: the server draws it")),
-        _ => Err(TwirpError::invalid(field, "must be empty or the id of the record to replace")),
-    }
-}

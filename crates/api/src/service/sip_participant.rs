@@ -1,6 +1,6 @@
 //! `livekit.SIP`: calling out and moving callers on.
 
-use super::{Context, sip::required};
+use super::{Context, checks::required};
 use crate::{convert, grant::Grant, twirp::TwirpError};
 use axum::response::Response;
 use livekit_protocol as proto;

@@ -2,7 +2,7 @@
 
 use super::{
     Context,
-    sip::{own_id, required},
+    checks::{no_action, own_id, required},
 };
 use crate::{
     convert::{
@@ -153,8 +153,4 @@ pub(super) async fn delete(context: &Context<'_>) -> Result<Response, TwirpError
         }
         _ => Err(TwirpError::unexpected_reply()),
     }
-}
-
-pub(super) fn no_action() -> TwirpError {
-    TwirpError::invalid("action", "is required: give replace or update")
 }

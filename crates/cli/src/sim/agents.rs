@@ -1,7 +1,7 @@
 //! `trunkline sim agents`.
 
 use super::{callers::print, room::web_socket};
-use crate::{client::Server, token::sign};
+use crate::{client::Server, sign::sign};
 use anyhow::{Context, bail};
 use clap::Args;
 use serde_json::{Value, json};

@@ -1,7 +1,7 @@
 //! `trunkline sim dialled`.
 
 use super::callers::print;
-use crate::{client::Server, token::sign};
+use crate::{client::Server, sign::sign};
 use anyhow::{Context, bail};
 use clap::Args;
 use serde_json::{Value, json};

@@ -1,7 +1,7 @@
 //! `trunkline sim room`.
 
 use super::{callers::print, sound::Sound};
-use crate::{client::Server, token::sign};
+use crate::{client::Server, sign::sign};
 use anyhow::bail;
 use clap::{Args, ValueEnum};
 use serde_json::json;
