@@ -85,7 +85,8 @@ async def test_a_client_is_moved_and_brings_all_it_has(server, lk, dual):
 @BOTH_WAYS
 async def test_a_browser_is_moved(server, lk, dual):
     async with (
-        Peer(server, FIRST, "anna", dual) as anna, Peer(server, NEXT, "dora", dual) as dora, Browser("carl", 520) as carl
+        Peer(server, FIRST, "anna", dual) as anna, Peer(server, NEXT, "dora", dual) as dora,
+        Browser("carl", 520) as carl,
     ):
         await dora.play(880)
         await enter(carl, server, FIRST, dual)

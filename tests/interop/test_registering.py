@@ -23,7 +23,8 @@ class Registrar(FarEnd):
     async def registered(self, expires: str) -> Message:
         """The first registration for so many seconds."""
         return await self.wait(
-            lambda m: m.start.startswith(b"REGISTER ") and m.get("Expires") == expires.encode(), f"REGISTER {expires}", 20
+            lambda m: m.start.startswith(b"REGISTER ") and m.get("Expires") == expires.encode(),
+            f"REGISTER {expires}", 20,
         )
 
 

@@ -9,7 +9,7 @@ use trunkline_routing::validate;
 use trunkline_types::limits;
 
 /// `CreateSIPParticipant`. While it waits, the call is not the request's: it goes on when the client
-/// goes away, as LiveKit has it.
+/// goes away, as LiveKit has it, unless the trunk's option `cancel_with_request` says otherwise.
 pub(super) async fn create(context: &Context<'_>) -> Result<Response, TwirpError> {
     context.need(Grant::SipCall)?;
     let request: proto::CreateSipParticipantRequest = context.message()?;

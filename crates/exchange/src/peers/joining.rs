@@ -100,6 +100,7 @@ impl Exchange {
         for add in connect.add_tracks {
             self.add_track(sid, add, now, outputs);
         }
+        self.refresh_wants(sid, now, outputs);
         if connect.transports == Transports::Dual {
             // Without an offer the client's primary connection would never come up.
             self.make_offer(sid, outputs);

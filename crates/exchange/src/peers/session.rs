@@ -208,7 +208,7 @@ impl Session {
     pub(super) fn unbound(&self) -> impl Iterator<Item = (&TrackSid, Time)> {
         self.wanted
             .iter()
-            .filter(|(track, want)| !want.warned && !self.is_bound(track))
+            .filter(|(track, want)| self.active && !want.warned && !self.is_bound(track))
             .map(|(track, want)| (track, want.since + UNBOUND))
     }
 

@@ -23,7 +23,12 @@ const ASK_PACE: Duration = Duration::from_millis(100);
 impl Exchange {
     /// Brings what a client wants in line with the tracks there are, its choices and its permission.
     pub(super) fn refresh_wants(&mut self, sid: &ParticipantSid, now: Time, outputs: &mut Vec<Output>) {
-        let Some(session) = self.peers.get(sid).filter(|s| s.active) else { return };
+        // A client with one connection learns with the first answer what it will hear: there is one
+        // that loses tracks which come right after it has joined anew.
+        let Some(session) = self.peers.get(sid).filter(|s| s.active || s.transports == Transports::Single) else {
+            return;
+        };
+        let is_active = session.active;
         let may = session.permission.can_subscribe;
         let wants = |track: &TrackSid| session.choices.get(track).copied().unwrap_or(session.auto_subscribe);
         let tracks = self.peers.rooms.get(&session.room).map(|r| &r.tracks);
@@ -41,9 +46,11 @@ impl Exchange {
             let want = before.remove(&track).unwrap_or(new);
             session.wanted.insert(track, want);
         }
-        self.feed(sid, outputs);
-        self.tell_permissions(sid, outputs);
-        self.negotiate(sid, now, outputs);
+        if is_active {
+            self.feed(sid, outputs);
+            self.tell_permissions(sid, outputs);
+            self.negotiate(sid, now, outputs);
+        }
     }
 
     /// The same for everybody in the room.
@@ -95,7 +102,7 @@ impl Exchange {
 
     /// Starts and stops forwarding as the client's sections demand.
     pub(super) fn feed(&mut self, sid: &ParticipantSid, outputs: &mut Vec<Output>) {
-        let Some(session) = self.peers.get_mut(sid) else { return };
+        let Some(session) = self.peers.get_mut(sid).filter(|s| s.active) else { return };
         let (changes, side) = match session.transports {
             Transports::Single => (session.sections.feed(&session.wanted), Side::Publisher),
             Transports::Dual => (session.offering.feed(&session.wanted), Side::Subscriber),

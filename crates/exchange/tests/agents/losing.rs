@@ -1,8 +1,9 @@
 //! Agents leave and are lost; workers' sockets are cut.
 
-use crate::world::World;
+use crate::world::{ROOM, World};
 use std::time::Duration;
 use trunkline_call::media::peer::PeerFact;
+use trunkline_exchange::command::{Code, Command};
 use trunkline_room::{
     signal,
     worker::{JobStatus, Request},
@@ -111,4 +112,15 @@ fn who_takes_an_agents_place_is_the_same_agent() {
     world.arrive(1, 9);
     world.wait(Duration::from_secs(60));
     assert_eq!((world.statuses(), world.terminated(1).len()), (vec![JobStatus::Running], 0));
+}
+
+#[test]
+fn an_agent_is_not_moved_away_from_its_job() {
+    let (mut world, _) = served();
+    let identity = world.passes(1).pop().expect("an assignment").identity;
+    let moving = Command::MoveParticipant { room: ROOM.into(), identity, destination: "elsewhere".into() };
+    let refused = world.ask(moving).expect("answered at once").unwrap_err();
+    assert_eq!(refused.code, Code::FailedPrecondition);
+    assert!(refused.message.contains("dispatch an agent to the destination_room"), "{}", refused.message);
+    assert!(world.leaves(8).is_empty());
 }

@@ -148,3 +148,25 @@ fn speakers_are_told_when_they_change() {
     assert_eq!(speak(&[]), [(0.0, false)]);
     assert_eq!(speak(&[f32::NAN, f32::INFINITY]), []);
 }
+
+#[test]
+fn the_first_answer_says_what_there_is_to_hear() {
+    let mut world = World::default();
+    world.join(1, "ann");
+    let track = world.publish(1, "mic", TrackKind::Audio);
+    let connect = world.connect("bob");
+    world.join_with(2, connect).unwrap().unwrap();
+    let answers = |world: &World| -> Vec<_> {
+        let named = |said: &Response| match said {
+            Response::Answer { tracks_by_mid, .. } => Some(tracks_by_mid.values().cloned().collect::<Vec<_>>()),
+            _ => None,
+        };
+        world.said(2).iter().filter_map(named).collect()
+    };
+    assert_eq!(answers(&world), [vec![track]]);
+    let forwarded = |world: &World| world.plans.iter().any(|plan| matches!(plan, PeerPlan::Subscribe { .. }));
+    assert!(!forwarded(&world), "its media is not up yet");
+    world.up(2);
+    assert!(forwarded(&world));
+    assert_eq!(answers(&world).len(), 1, "no further offer was needed");
+}
