@@ -7,6 +7,8 @@ use trunkline_types::Time;
 
 const T1: Duration = Duration::from_millis(500);
 const T2: Duration = Duration::from_secs(4);
+/// How often a far end that rings says so (RFC 3261 §13.3.1.1).
+const RINGS_AGAIN: Duration = Duration::from_secs(60);
 
 /// What a far end does with calls.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -30,7 +32,7 @@ pub enum Behaviour {
         /// How long it rings before.
         after: Duration,
     },
-    /// Rings and never answers; a CANCEL is obeyed.
+    /// Rings and never answers, and says so once a minute; a CANCEL is obeyed.
     Rings,
     /// Says nothing at all.
     Silent,
@@ -74,6 +76,7 @@ pub struct Taken {
     answer: Option<String>,
     repeat: Option<(Time, Duration, String)>,
     act_at: Option<Time>,
+    ring_at: Option<Time>,
     give_up: Option<Time>,
     cseq: u32,
 }
@@ -91,7 +94,7 @@ impl Taken {
 
     fn over(&mut self) {
         self.stage = Stage::Over;
-        (self.repeat, self.act_at, self.give_up) = (None, None, None);
+        (self.repeat, self.act_at, self.ring_at, self.give_up) = (None, None, None, None);
     }
 }
 
@@ -121,7 +124,7 @@ impl Callee {
     pub(crate) fn next_timer(&self) -> Option<Time> {
         let timers = |call: &Taken| {
             let repeat = call.repeat.as_ref().map(|(at, ..)| *at);
-            repeat.into_iter().chain(call.act_at).chain(call.give_up).min()
+            repeat.into_iter().chain(call.act_at).chain(call.ring_at).chain(call.give_up).min()
         };
         self.calls.iter().filter_map(timers).min()
     }
@@ -140,6 +143,10 @@ impl Callee {
                 out.push(text.clone());
                 let next = (interval * 2).min(T2);
                 call.repeat = Some((now + next, next, text));
+            }
+            if call.ring_at.is_some_and(|ring| ring <= now) {
+                call.ring_at = Some(now + RINGS_AGAIN);
+                out.extend(call.answer.clone());
             }
             if call.act_at.is_some_and(|act| act <= now) {
                 call.act_at = None;
@@ -249,6 +256,7 @@ impl Callee {
                 answer: None,
                 repeat: None,
                 act_at: after.map(|after| now + after + Duration::from_millis(30) * fork),
+                ring_at: (self.behaviour == Behaviour::Rings).then(|| now + RINGS_AGAIN),
                 give_up: None,
                 cseq: 0,
             };
@@ -306,7 +314,7 @@ fn finish(call: &mut Taken, status: &str, address: SocketAddr, now: Time, out: &
     }
     call.finals.push(status.to_owned());
     call.stage = if is_answer { Stage::Answered } else { Stage::Refused };
-    call.act_at = None;
+    (call.act_at, call.ring_at) = (None, None);
     call.answer = Some(text.clone());
     out.push(text.clone());
     call.repeat = Some((now + T1, T1, text));

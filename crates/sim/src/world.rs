@@ -72,6 +72,8 @@ pub struct World {
     callers: Vec<Caller>,
     callees: Vec<Callee>,
     by_address: HashMap<SocketAddr, FarEnd>,
+    /// Until when whatever the called say is lost.
+    muted_until: Time,
     /// What the DNS says of a name.
     names: BTreeMap<String, Records>,
     /// The records as the store holds them.
@@ -115,6 +117,7 @@ impl World {
             callers: Vec::new(),
             callees: Vec::new(),
             by_address: HashMap::new(),
+            muted_until: Time::new(0, 0),
             names: BTreeMap::new(),
             records: BTreeMap::new(),
             faults: Vec::new(),
@@ -145,6 +148,11 @@ impl World {
         self.by_address.insert(address, FarEnd::Callee(index));
         self.callees.push(Callee::new(address, behaviour));
         address
+    }
+
+    /// The network loses whatever those who are called say before so long from now.
+    pub fn mute_callees(&mut self, during: Duration) {
+        self.muted_until = self.now + during;
     }
 
     /// What the DNS says of a name from now on. Other names do not exist.
@@ -252,6 +260,9 @@ impl World {
         let mut out = Vec::new();
         action(callee, now, &mut out);
         let due = callee.next_timer();
+        if now < self.muted_until {
+            out.clear();
+        }
         for message in out {
             self.send(Bytes::from(message), |bytes| Due::ToServer(callee_address(index), bytes));
         }

@@ -141,3 +141,38 @@ fn a_name_that_does_not_exist_ends_in_a_record_and_not_in_a_call() {
     assert!(world.callees().iter().all(|callee| callee.calls().is_empty()));
     assert!(world.records.values().all(|record| record.ended_at_ms.is_some()));
 }
+
+/// Calls one far end that behaves so and whose first words are lost for a while; gives up after 20 s.
+fn called_unheard(behaviour: Behaviour, unheard: Duration) -> World {
+    let mut world = world(4, 0);
+    let address = world.answer_as(behaviour);
+    world.resolve("busy.test", Records { servers: Vec::new(), addresses: vec![address] });
+    world.mute_callees(unheard);
+    world.ask(dial("busy", 1));
+    assert!(world.run(SECOND * 600) && world.is_quiet(), "{unheard:?}: something is left");
+    assert_eq!(world.faults, Vec::<String>::new(), "{unheard:?}");
+    assert!(world.records.len() == 1 && world.records.values().all(|record| record.ended_at_ms.is_some()));
+    world
+}
+
+#[test]
+fn a_far_end_whose_ringing_was_never_heard_is_not_left_ringing() {
+    // Behind the answers to each repetition of the INVITE; behind the last one there is only what a
+    // far end that rings says once a minute.
+    for unheard in [0, 1, 2, 8, 16, 25, 31, 33, 45, 59].map(Duration::from_secs) {
+        let world = called_unheard(Behaviour::Rings, unheard);
+        let call = &world.callees().last().expect("a far end").calls()[0];
+        assert!(call.cancelled && call.is_over() && !call.gave_up, "{unheard:?}: {call:?}");
+        assert_eq!(call.finals, ["487 Request Terminated"], "{unheard:?}");
+    }
+}
+
+#[test]
+fn an_answer_long_after_a_call_was_given_up_unheard_is_hung_up() {
+    for after in [21, 31, 35, 50, 80].map(Duration::from_secs) {
+        let behaviour = Behaviour::Answers { after, hang_up_after: None };
+        let world = called_unheard(behaviour, after - Duration::from_millis(100));
+        let call = &world.callees().last().expect("a far end").calls()[0];
+        assert!(call.was_up() && call.is_over() && !call.gave_up && call.bye.is_some(), "{after:?}: {call:?}");
+    }
+}

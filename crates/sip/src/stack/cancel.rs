@@ -11,7 +11,8 @@ use trunkline_types::Time;
 
 impl Stack {
     /// Gives an INVITE up: CANCEL at once, or as soon as a provisional answer allows it (RFC 3261
-    /// §9.1). It ends with `Refused` (487) or `Failed`.
+    /// §9.1). It ends with `Refused` (487) or `Failed`; if nothing was heard, answers are waited for
+    /// a while longer than the owner waits.
     pub fn cancel(&mut self, client: &ClientId, headers: &[(String, String)], now: Time, out: &mut Vec<Action>) {
         let Some(calling) = self.callings.get_mut(&client.0).filter(|c| !c.cancelled) else { return };
         calling.cancelled = true;

@@ -17,6 +17,11 @@ use bytes::Bytes;
 use std::time::Duration;
 use trunkline_types::Time;
 
+/// How long answers to an INVITE that was cancelled unheard are waited for behind timer B.
+const LISTENING: Duration = Duration::from_secs(64);
+/// Timer B.
+const SILENT: &str = "no answer within 64·T1";
+
 impl Stack {
     /// Sends an INVITE. Answered by [`Event::Progress`], [`Event::Answered`], [`Event::Refused`] or
     /// [`Event::Failed`]; 401 and 407 are answered here. Reliable provisional answers are
@@ -150,10 +155,30 @@ impl Stack {
     }
 
     /// Timer B, D or M, or the end of waiting for what follows a CANCEL.
-    pub(crate) fn attempt_ended(&mut self, id: u64, out: &mut Vec<Action>) {
+    pub(crate) fn attempt_ended(&mut self, id: u64, now: Time, out: &mut Vec<Action>) {
+        if self.listen_on(id, now, out) {
+            return;
+        }
         let cancelled = self.attempts.get(&id).is_some_and(|a| a.stage == Stage::Proceeding);
-        let why = if cancelled { "no final answer within 64·T1 of CANCEL" } else { "no answer within 64·T1" };
+        let why = if cancelled { "no final answer within 64·T1 of CANCEL" } else { SILENT };
         self.end_attempt(id, why, out);
+    }
+
+    /// Whether an attempt that was cancelled before anything came, and has run out of time, goes on
+    /// listening for its owner, who is told that it failed: the far end may be ringing all the same,
+    /// with its answers lost, and says so again once a minute (RFC 3261 §13.3.1.1). What it says then
+    /// gets the CANCEL, or ACK and BYE.
+    fn listen_on(&mut self, id: u64, now: Time, out: &mut Vec<Action>) -> bool {
+        let waits = |a: &&mut Box<Attempt>| a.stage == Stage::Calling && a.cancel.is_some() && !a.given_up;
+        let Some(held) = self.attempts.get_mut(&id).filter(waits) else { return false };
+        let owner = held.calling;
+        held.given_up = true;
+        held.bytes = Bytes::new();
+        self.timers.clear(Timer::AttemptRepeat(id));
+        self.timers.set(Timer::AttemptEnd(id), now + LISTENING);
+        self.finish_calling(owner);
+        out.push(Action::Event(Event::Failed { client: ClientId(owner), why: SILENT }));
+        true
     }
 
     pub(crate) fn end_attempt(&mut self, id: u64, why: &'static str, out: &mut Vec<Action>) {

@@ -285,7 +285,7 @@ impl Stack {
                 Timer::ClientRepeat(id) => self.repeat_request(id, now, out),
                 Timer::ClientEnd(id) => self.end_client(id, "no answer within 64·T1", out),
                 Timer::AttemptRepeat(id) => self.repeat_attempt(id, now, out),
-                Timer::AttemptEnd(id) => self.attempt_ended(id, out),
+                Timer::AttemptEnd(id) => self.attempt_ended(id, now, out),
             }
         }
     }
