@@ -246,7 +246,8 @@ fuzz_target!(|data: &[u8]| {
             }
             13 => {
                 let remote = SocketAddr::new(IpAddr::V4(Ipv4Addr::new(198, 51, 100, caller)), 5060);
-                world.input(Input::Closed(Flow { protocol: Protocol::Tcp, local: SERVER, remote, connection: 1 }));
+                let flow = Flow { protocol: Protocol::Tcp, local: SERVER, remote, connection: 1 };
+                world.input(Input::Closed(flow, "the connection is gone"));
             }
             _ => {
                 let length = (usize::from(*argument) * 8).min(rest.len());

@@ -6,9 +6,10 @@ from livekit import api
 from livekit.protocol.sip import STR_COMPLETED, TransferSIPParticipantRequest
 
 from harness import five9, outbound
+from harness.certificates import certificate
 from harness.outbound import CALLED, refused
 from harness.peer import Peer
-from harness.persona import Persona, certificate
+from harness.persona import Persona
 from harness.server import Trunkline
 
 IDENTITY = f"sip_{CALLED}"

@@ -91,7 +91,7 @@ impl Exchange {
     pub fn handle(&mut self, input: Input, now: Time, outputs: &mut Vec<Output>) {
         match input {
             Input::Sip(received) => self.sip_received(*received, now, outputs),
-            Input::Closed(flow) => self.flow_closed(&flow, now, outputs),
+            Input::Closed(flow, why) => self.flow_closed(&flow, why, now, outputs),
             Input::Api(request, command) => self.command(request, *command, now, outputs),
             Input::Signal(connection, request) => self.signal(connection, *request, now, outputs),
             Input::SignalClosed(connection) => self.signal_closed(connection, now, outputs),

@@ -31,8 +31,8 @@ pub type QueryId = u64;
 pub enum Input {
     /// A SIP message arrived.
     Sip(Box<Received>),
-    /// A stream connection is gone, or a send on it failed.
-    Closed(Flow),
+    /// A stream connection is gone, or a send on it failed; and why, in words for the operator.
+    Closed(Flow, &'static str),
     /// An API request.
     Api(RequestId, Box<Command>),
     /// A client says something. Its connection was announced by [`Command::Connect`].

@@ -45,9 +45,9 @@ impl Exchange {
         self.sip_actions(actions, admitted, now, outputs);
     }
 
-    pub(crate) fn flow_closed(&mut self, flow: &Flow, now: Time, outputs: &mut Vec<Output>) {
+    pub(crate) fn flow_closed(&mut self, flow: &Flow, why: &'static str, now: Time, outputs: &mut Vec<Output>) {
         let mut actions = Vec::new();
-        self.stack.handle_closed(flow, now, &mut actions);
+        self.stack.handle_closed(flow, why, &mut actions);
         self.sip_actions(actions, None, now, outputs);
     }
 

@@ -208,8 +208,8 @@ async fn bind_sip(config: &Config, inbox: &Inbox) -> Result<Transport, Error> {
     let inbox = inbox.clone();
     let sink = move |incoming| match incoming {
         Incoming::Received(received) => inbox.offer(Input::Sip(Box::new(received))),
-        Incoming::Closed(flow) => {
-            inbox.put(Input::Closed(flow));
+        Incoming::Closed(flow, why) => {
+            inbox.put(Input::Closed(flow, why));
             true
         }
     };

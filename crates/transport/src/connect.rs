@@ -9,6 +9,7 @@ use crate::{
     pool::{Pool, Registered},
     stream::{self, Line},
     task::Life,
+    why,
 };
 use rustls::{ClientConfig, pki_types::ServerName};
 use std::{collections::BTreeMap, io, net::SocketAddr, sync::Arc, time::Duration};
@@ -26,16 +27,15 @@ const CONNECT: Duration = Duration::from_secs(5);
 /// reports the flows that waited, when it fails.
 pub(crate) async fn run(
     mut line: Line,
-    registered: Registered,
+    mut registered: Registered,
     tls: Option<(Arc<ClientConfig>, ServerName<'static>)>,
     pool: Arc<Pool>,
     inward: Arc<Inward>,
     life: Life,
 ) {
     if line.flow.protocol == Protocol::Tls && tls.is_none() {
-        return tracing::warn!(
-            "a TLS connection was not opened: its name, our certificate or whom to trust is not known"
-        );
+        registered.why = why::NO_TLS;
+        return tracing::warn!("a TLS connection was not opened: {}", registered.why);
     }
     let opened = tokio::select! {
         () = line.kill.notified() => return,
@@ -43,8 +43,14 @@ pub(crate) async fn run(
     };
     let stream = match opened {
         Ok(Ok(stream)) => stream,
-        Ok(Err(error)) => return tracing::debug!("a SIP connection was not opened: {}", error.kind()),
-        Err(_) => return count(&inward.counters.slow),
+        Ok(Err(error)) => {
+            registered.why = why::of_connecting(&error);
+            return tracing::debug!("a SIP connection was not opened: {}", error.kind());
+        }
+        Err(_) => {
+            registered.why = why::NO_CONNECTION;
+            return count(&inward.counters.slow);
+        }
     };
     prepare(&stream);
     let Ok(local) = stream.local_addr() else { return };
@@ -54,15 +60,21 @@ pub(crate) async fn run(
             Ok(Ok(secured)) => {
                 count(&inward.counters.opened);
                 pool.established(&mut line, canonical(local));
-                stream::run(secured, line, &inward, &life).await;
+                registered.why = stream::run(secured, line, &inward, &life).await;
             }
-            Ok(Err(error)) => tracing::debug!("a TLS handshake failed: {}", error.kind()),
-            Err(_) => count(&inward.counters.slow),
+            Ok(Err(error)) => {
+                registered.why = why::of_handshake(&error);
+                tracing::debug!("a TLS handshake failed: {}", registered.why);
+            }
+            Err(_) => {
+                registered.why = why::SLOW_HANDSHAKE;
+                count(&inward.counters.slow);
+            }
         }
     } else {
         count(&inward.counters.opened);
         pool.established(&mut line, canonical(local));
-        stream::run(stream, line, &inward, &life).await;
+        registered.why = stream::run(stream, line, &inward, &life).await;
     }
     drop(registered);
 }

@@ -23,8 +23,8 @@ use trunkline_types::Time;
 pub enum Incoming {
     /// A message arrived. One that did not parse has been answered already, if it is to be.
     Received(Received),
-    /// A stream connection is gone, or none could be opened.
-    Closed(Flow),
+    /// A stream connection is gone, or none could be opened; and why, in words for the operator.
+    Closed(Flow, &'static str),
 }
 
 /// Reads the clock.
@@ -110,9 +110,9 @@ impl Inward {
     }
 
     /// Reports that a connection is gone.
-    pub(crate) fn closed(&self, flow: Flow) {
+    pub(crate) fn closed(&self, flow: Flow, why: &'static str) {
         self.guarded(|| {
-            if !(self.sink)(Incoming::Closed(flow)) {
+            if !(self.sink)(Incoming::Closed(flow, why)) {
                 count(&self.counters.shed);
             }
         });

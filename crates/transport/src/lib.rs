@@ -41,6 +41,7 @@ mod tls_client;
 mod transport;
 mod udp;
 mod validity;
+mod why;
 
 pub use config::{Addresses, Config, Error};
 pub use counts::Counts;

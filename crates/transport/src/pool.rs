@@ -6,6 +6,7 @@ use crate::{
     inward::Inward,
     peer::Peers,
     stream::{Line, Outgoing},
+    why,
 };
 use bytes::Bytes;
 use std::{
@@ -105,8 +106,13 @@ impl Pool {
         let mut inner = self.lock();
         let line = inner.enter(flow, true, None);
         drop(inner);
-        let registered = Registered { pool: self.clone(), inward: inward.clone(), connection: line.flow.connection };
+        let registered = self.registered(&line, inward);
         (line, registered)
+    }
+
+    fn registered(self: &Arc<Self>, line: &Line, inward: &Arc<Inward>) -> Registered {
+        let (pool, inward) = (self.clone(), inward.clone());
+        Registered { pool, inward, connection: line.flow.connection, why: why::GONE }
     }
 
     /// A connection of ours stands, from `local`.
@@ -160,7 +166,7 @@ impl Pool {
             let _ = entry.outgoing.try_send(Outgoing::Message(bytes));
         }
         drop(inner);
-        let registered = Registered { pool: self.clone(), inward: inward.clone(), connection: line.flow.connection };
+        let registered = self.registered(&line, inward);
         Sent::Opening(line, registered, peer)
     }
 
@@ -240,12 +246,14 @@ pub(crate) struct Registered {
     pool: Arc<Pool>,
     inward: Arc<Inward>,
     connection: u64,
+    /// Why it ended, once that is known.
+    pub(crate) why: &'static str,
 }
 
 impl Drop for Registered {
     fn drop(&mut self) {
         for flow in self.pool.leave(self.connection) {
-            self.inward.closed(flow);
+            self.inward.closed(flow, self.why);
         }
     }
 }

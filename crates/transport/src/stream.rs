@@ -1,6 +1,6 @@
 //! One stream connection, TCP or TLS: reading, writing, deadlines.
 
-use crate::{counts::count, inward::Inward, task::Life};
+use crate::{counts::count, inward::Inward, task::Life, why};
 use bytes::Bytes;
 use std::{io, sync::Arc, time::Duration};
 use tokio::{
@@ -45,16 +45,16 @@ pub(crate) struct Line {
     pub(crate) kill: Arc<Notify>,
 }
 
-/// Why reading ended.
+/// How reading ended.
 enum Ended {
-    /// Nothing is left to say.
-    Silently,
+    /// Nothing is left to say, for this reason.
+    Silently(&'static str),
     /// What is queued shall still be written.
     WithLastWords,
 }
 
-/// Carries the connection until it ends.
-pub(crate) async fn run<S>(stream: S, line: Line, inward: &Inward, life: &Life)
+/// Carries the connection until it ends; why it ended.
+pub(crate) async fn run<S>(stream: S, line: Line, inward: &Inward, life: &Life) -> &'static str
 where
     S: AsyncRead + AsyncWrite,
 {
@@ -64,14 +64,24 @@ where
     tokio::pin!(writing);
     let mut reading = Reading::new(flow, accepted, outgoing, inward);
     let ended = tokio::select! {
-        () = kill.notified() => return,
-        () = &mut writing => return,
+        () = kill.notified() => return why::GONE,
+        () = &mut writing => {
+            // What the other end said last, if it is here, may tell why.
+            return match timeout(Duration::ZERO, reading.run(&mut read)).await {
+                Ok(Ended::Silently(why)) => why,
+                _ => why::GONE,
+            };
+        }
         ended = reading.run(&mut read) => ended,
     };
-    if let Ended::WithLastWords = ended {
-        writing.await;
-        // Closing with bytes unread would reset the connection and take our answer back.
-        let _ = timeout(LAST_WORDS, discard(&mut read)).await;
+    match ended {
+        Ended::Silently(why) => why,
+        Ended::WithLastWords => {
+            writing.await;
+            // Closing with bytes unread would reset the connection and take our answer back.
+            let _ = timeout(LAST_WORDS, discard(&mut read)).await;
+            why::GONE
+        }
     }
 }
 
@@ -153,11 +163,15 @@ impl<'a> Reading<'a> {
                     Ok(length) => length,
                     Err(_) => {
                         count(&self.inward.counters.slow);
-                        return Ended::Silently;
+                        return Ended::Silently(why::GONE);
                     }
                 },
             };
-            let Ok(length @ 1..) = length else { return Ended::Silently };
+            let length = match length {
+                Ok(0) => return Ended::Silently(why::GONE),
+                Ok(length) => length,
+                Err(error) => return Ended::Silently(why::of_breaking(&error, why::GONE)),
+            };
             let chunk = buffer.get(..length).unwrap_or_default();
             let inward = self.inward;
             match inward.guarded(|| self.take(chunk)) {
@@ -168,7 +182,7 @@ impl<'a> Reading<'a> {
                     self.deadline = self.deadline.map(|deadline| deadline + wait);
                 }
                 Some(Err(ended)) => return ended,
-                None => return Ended::Silently,
+                None => return Ended::Silently(why::GONE),
             }
         }
     }
@@ -221,7 +235,7 @@ impl<'a> Reading<'a> {
     fn queue(&self, outgoing: Outgoing) -> Result<(), Ended> {
         self.outgoing.try_send(outgoing).map_err(|_| {
             count(&self.inward.counters.stuck);
-            Ended::Silently
+            Ended::Silently(why::GONE)
         })
     }
 

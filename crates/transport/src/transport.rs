@@ -9,6 +9,7 @@ use crate::{
     stream::KEEP_ALIVE,
     task::{self, Life},
     udp::UdpPort,
+    why,
 };
 use rustls::ClientConfig;
 use std::{
@@ -149,7 +150,7 @@ impl Transport {
                 count(&shared.inward.counters.send_failed);
                 let inward = shared.inward.clone();
                 // Not from here: the caller may be the one who empties what the sink fills.
-                shared.runtime.spawn(async move { inward.closed(flow) });
+                shared.runtime.spawn(async move { inward.closed(flow, why::FULL) });
             }
         }
     }

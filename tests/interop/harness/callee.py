@@ -1,14 +1,16 @@
-"""A SIP far end that is called, over UDP: it plays what a script says, with RTP of its own."""
+"""A SIP far end that is called: it plays what a script says, with RTP of its own."""
 
 import asyncio
 import math
 import random
 import re
+import ssl
 import struct
 import time
 
 import numpy
 
+from . import wire
 from .farend import message_bytes, uri_of
 from .sipp import Message
 
@@ -128,8 +130,7 @@ class Incoming:
                 if name == "To" and b";tag=" not in value and not status.startswith("100"):
                     value += f";tag={tag or self.tag}".encode()
                 lines.append(name.encode() + b": " + value)
-        host, port = self.callee.address
-        lines.append(f"Contact: <sip:callee@{host}:{port}>".encode())
+        lines.append(f"Contact: <{self.callee.contact}>".encode())
         lines += [f"{name}: {value}".encode() for name, value in headers]
         if body:
             lines.append(b"Content-Type: application/sdp")
@@ -148,7 +149,8 @@ class Incoming:
             self.callee.sounds.append(self.sound)
         offer = self.invite.body.decode()
         events = re.search(r"a=rtpmap:(\d+) telephone-event/8000", offer)
-        lines = ["v=0", f"o=- 1 1 IN IP4 {self.callee.host}", "s=-", f"c=IN IP4 {self.callee.host}", "t=0 0"]
+        family = wire.family(self.callee.host)
+        lines = ["v=0", f"o=- 1 1 IN {family} {self.callee.host}", "s=-", f"c=IN {family} {self.callee.host}", "t=0 0"]
         for kind, profile in re.findall(r"^m=(\w+) \d+ (\S+)", offer, re.MULTILINE):
             if (kind, profile) != ("audio", "RTP/AVP"):
                 lines.append(f"m={kind} 0 {profile} 0")
@@ -165,7 +167,7 @@ class Incoming:
     def theirs(self) -> tuple[str, int]:
         """Where the offer wants RTP."""
         offer = self.invite.body.decode()
-        host = re.search(r"^c=IN IP4 (\S+)", offer, re.MULTILINE)[1]
+        host = re.search(r"^c=IN IP[46] (\S+)", offer, re.MULTILINE)[1]
         return host, int(re.search(r"^m=audio (\d+) RTP/AVP ", offer, re.MULTILINE)[1])
 
     async def answer(self, hertz: float | None = 600, headers=(), body: bytes | None = None):
@@ -200,13 +202,12 @@ class Incoming:
     async def send(self, method: str, headers=(), body: bytes = b"") -> Message:
         """A request of ours in the dialog, and its final response."""
         self.cseq += 1
-        host, port = self.callee.address
         fields = [
-            ("Via", f"SIP/2.0/UDP {host}:{port};branch=z9hG4bK{random.getrandbits(64):x};rport"),
+            ("Via", f"SIP/2.0/{self.callee.kind.upper()} {self.callee.place};branch=z9hG4bK{random.getrandbits(64):x};rport"),
             *(("Route", value.decode()) for value in self.invite.all("Record-Route")),
             ("From", f"{self.invite.get('To').decode()};tag={self.tag}"), ("To", self.invite.get("From").decode()),
             ("Call-ID", self.invite.get("Call-ID").decode()), ("CSeq", f"{self.cseq} {method}"),
-            ("Contact", f"<sip:callee@{host}:{port}>"), ("Max-Forwards", "70"), *headers,
+            ("Contact", f"<{self.callee.contact}>"), ("Max-Forwards", "70"), *headers,
         ]
         raw = message_bytes(f"{method} {uri_of(self.invite.get('Contact'))} SIP/2.0", fields, body)
         cseq = f"{self.cseq} {method}".encode()
@@ -233,18 +234,20 @@ class Incoming:
 
 
 class Callee(asyncio.DatagramProtocol):
-    """One UDP socket; `script(call)` says what becomes of a call. BYE, CANCEL and OPTIONS are answered."""
+    """One socket, of UDP unless another `kind` is named; `script(call)` says what becomes of a call.
+    BYE, CANCEL and OPTIONS are answered."""
 
-    def __init__(self, script=None, host: str = "127.0.0.1"):
-        self.host, self.script = host, script
+    def __init__(self, script=None, host: str = "127.0.0.1", kind: str = "udp", tls: ssl.SSLContext | None = None):
+        self.host, self.script, self.kind, self.tls = host, script, kind, tls
+        self.outside: list[Message] = []
+        """Requests that belong to no call."""
         self.calls: list[Incoming] = []
         self.sounds: list[Sound] = []
         self.tasks: list[asyncio.Task] = []
         self.arrived = asyncio.Event()
 
     async def __aenter__(self) -> "Callee":
-        loop = asyncio.get_running_loop()
-        self.transport, _ = await loop.create_datagram_endpoint(lambda: self, local_addr=(self.host, 0))
+        self.transport = await wire.open_wire(self, self.host, self.kind, self.tls)
         self.address = self.transport.get_extra_info("sockname")[:2]
         return self
 
@@ -260,7 +263,12 @@ class Callee(asyncio.DatagramProtocol):
     @property
     def place(self) -> str:
         """`host:port`, as a trunk names it."""
-        return f"{self.address[0]}:{self.address[1]}"
+        return wire.of(self.address)
+
+    @property
+    def contact(self) -> str:
+        """Its URI."""
+        return f"sip:callee@{self.place}" + (f";transport={self.kind}" if self.kind != "udp" else "")
 
     def error_received(self, _error):
         """Nobody is there any more."""
@@ -274,6 +282,7 @@ class Callee(asyncio.DatagramProtocol):
         call = next((c for c in self.calls if c.invite.get("Call-ID") == call_id), None)
         if call is None:
             if not message.start.startswith(b"INVITE "):
+                self.outside.append(message)
                 if message.is_request and not message.start.startswith(b"ACK "):
                     self.transport.sendto(Incoming(self, message, source).response(message, "200 OK"), source)
                 return

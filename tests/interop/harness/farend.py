@@ -1,10 +1,11 @@
-"""A SIP far end in a hundred lines, for what is easier to see here than in a sipp scenario."""
+"""A SIP far end in a few lines, for what is easier to see here than in a sipp scenario."""
 
 import asyncio
 import itertools
 import random
 import re
 
+from . import wire
 from .sipp import Message
 
 SERIAL = itertools.count(1)
@@ -12,8 +13,9 @@ SERIAL = itertools.count(1)
 
 def sdp(address: tuple[str, int], direction: str = "sendrecv", version: int = 1) -> bytes:
     """An offer of PCMU."""
+    kind = wire.family(address[0])
     lines = [
-        "v=0", f"o=- 4711 {version} IN IP4 {address[0]}", "s=-", f"c=IN IP4 {address[0]}", "t=0 0",
+        "v=0", f"o=- 4711 {version} IN {kind} {address[0]}", "s=-", f"c=IN {kind} {address[0]}", "t=0 0",
         "m=audio 40000 RTP/AVP 0 101", "a=rtpmap:0 PCMU/8000", "a=rtpmap:101 telephone-event/8000",
         "a=ptime:20", f"a={direction}", "",
     ]
@@ -27,22 +29,31 @@ def uri_of(value: bytes) -> str:
 
 
 class FarEnd(asyncio.DatagramProtocol):
-    """One UDP socket; `async with` opens and closes it."""
+    """One socket, of UDP unless another `kind` is named; `async with` opens and closes it."""
 
-    def __init__(self, host: str = "127.0.0.1"):
-        self.host = host
+    def __init__(self, host: str = "127.0.0.1", kind: str = "udp"):
+        self.host, self.kind = host, kind
         self.received: list[Message] = []
         self.arrived = asyncio.Event()
         self.answer_byes = True
 
     async def __aenter__(self) -> "FarEnd":
-        loop = asyncio.get_running_loop()
-        self.transport, _ = await loop.create_datagram_endpoint(lambda: self, local_addr=(self.host, 0))
+        self.transport = await wire.open_wire(self, self.host, self.kind)
         self.address = self.transport.get_extra_info("sockname")[:2]
         return self
 
     async def __aexit__(self, *_):
         self.transport.close()
+
+    @property
+    def place(self) -> str:
+        """`host:port`, as a trunk names it."""
+        return wire.of(self.address)
+
+    @property
+    def contact(self) -> str:
+        """Its URI."""
+        return f"sip:far@{self.place}" + (f";transport={self.kind}" if self.kind != "udp" else "")
 
     def datagram_received(self, data: bytes, source):
         """Keeps every message; a BYE is answered at once."""
@@ -94,7 +105,8 @@ class FarEnd(asyncio.DatagramProtocol):
         pause = 0.5
         while True:
             self.transport.sendto(raw, server)
-            await asyncio.sleep(pause)
+            # A stream loses nothing.
+            await asyncio.sleep(pause if self.kind == "udp" else 3600)
             pause = min(2 * pause, 4)
 
     @staticmethod
@@ -109,18 +121,24 @@ class FarEnd(asyncio.DatagramProtocol):
 
     def via(self) -> str:
         """A Via with a new branch."""
-        return f"SIP/2.0/UDP {self.address[0]}:{self.address[1]};branch=z9hG4bK{random.getrandbits(64):x};rport"
+        return f"SIP/2.0/{self.kind.upper()} {self.place};branch=z9hG4bK{random.getrandbits(64):x};rport"
 
     async def options(self, server, seconds: float = 10) -> Message:
         """Asks whether somebody is there."""
-        call_id = f"options{next(SERIAL)}@{self.host}"
-        uri = f"sip:{server[0]}:{server[1]}"
+        return await self.outside(server, "OPTIONS", seconds=seconds)
+
+    async def outside(self, server, method: str, headers: dict | None = None, body: bytes = b"", seconds: float = 10):
+        """A request outside any dialog, and its final response."""
+        call_id = f"{method.lower()}{next(SERIAL)}@{wire.bracketed(self.host)}"
+        uri = f"sip:{wire.of(server)}"
         raw = message_bytes(
-            f"OPTIONS {uri} SIP/2.0",
-            {"Via": self.via(), "From": f"<sip:probe@{self.host}>;tag=p", "To": f"<{uri}>", "Call-ID": call_id,
-             "CSeq": "1 OPTIONS", "Max-Forwards": "70"},
+            f"{method} {uri} SIP/2.0",
+            {"Via": self.via(), "From": f"<sip:probe@{wire.bracketed(self.host)}>;tag=p", "To": f"<{uri}>",
+             "Call-ID": call_id, "CSeq": f"1 {method}", "Max-Forwards": "70", "Contact": f"<{self.contact}>",
+             **(headers or {})},
+            body,
         )
-        return await self.request(server, raw, call_id, "1 OPTIONS", seconds)
+        return await self.request(server, raw, call_id, f"1 {method}", seconds)
 
     async def call(
         self,
@@ -149,10 +167,10 @@ class Dialog:
     def __init__(self, far_end: FarEnd, server, number: str, caller: str):
         self.far_end = far_end
         self.server = server
-        self.call_id = f"far{next(SERIAL)}-{random.getrandbits(48):x}@{far_end.host}"
+        self.call_id = f"far{next(SERIAL)}-{random.getrandbits(48):x}@{wire.bracketed(far_end.host)}"
         self.cseq = 0
-        self.target = f"sip:{number}@{server[0]}:{server[1]}"
-        self.local = f'"Caller" <sip:{caller}@{far_end.host}>;tag={random.getrandbits(32):x}'
+        self.target = f"sip:{number}@{wire.of(server)}"
+        self.local = f'"Caller" <sip:{caller}@{wire.bracketed(far_end.host)}>;tag={random.getrandbits(32):x}'
         self.remote = f"<{self.target}>"
         self.routes: list[str] = []
         self.final: Message | None = None
@@ -164,7 +182,7 @@ class Dialog:
 
     def build(self, method: str, more: dict[str, str], body: bytes = b"", cseq: int | None = None) -> bytes:
         """A request within or at the start of the dialog."""
-        contact = f"<sip:far@{self.far_end.address[0]}:{self.far_end.address[1]}>"
+        contact = f"<{self.far_end.contact}>"
         headers = [
             ("Via", self.far_end.via()),
             *(("Route", route) for route in self.routes),

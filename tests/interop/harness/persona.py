@@ -2,22 +2,8 @@
 
 import asyncio
 import json
-import subprocess
-from pathlib import Path
 
 from .server import BINARY
-
-
-def certificate(folder: Path) -> tuple[Path, Path]:
-    """Certificate and key for loopback, in PEM; who trusts the certificate trusts the far end."""
-    chain, key = folder / "far-end.pem", folder / "far-end.key"
-    subprocess.run(
-        ["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes", "-days", "2",
-         "-keyout", key, "-out", chain, "-subj", "/CN=far end", "-addext", "subjectAltName=IP:127.0.0.1",
-         "-addext", "basicConstraints=critical,CA:FALSE"],
-        check=True, capture_output=True,
-    )
-    return chain, key
 
 
 class Persona:

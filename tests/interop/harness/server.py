@@ -20,7 +20,7 @@ START_SECONDS = 30
 def split(address: str) -> tuple[str, int]:
     """Host and port of `host:port`."""
     host, _, port = address.rpartition(":")
-    return host, int(port)
+    return host.strip("[]"), int(port)
 
 
 async def eventually(probe, what: str, seconds: float = 15):
@@ -92,6 +92,10 @@ class Trunkline:
     def sip(self) -> tuple[str, int]:
         """Where it takes SIP over UDP."""
         return split(self.addresses["sip_udp"])
+
+    def sip_over(self, kind: str) -> tuple[str, int]:
+        """Where it takes SIP over `udp`, `tcp` or `tls`."""
+        return split(self.addresses[f"sip_{kind}"])
 
     async def stop(self):
         """Ends it in the orderly way; twice the signal means now."""

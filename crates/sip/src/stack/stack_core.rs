@@ -290,21 +290,21 @@ impl Stack {
         }
     }
 
-    /// A stream is gone: requests of ours on it have failed. Dialogs live on; a new connection is
-    /// made when they need one.
-    pub fn handle_closed(&mut self, flow: &Flow, _now: Time, out: &mut Vec<Action>) {
+    /// A stream is gone, for this reason: requests of ours on it have failed. Dialogs live on; a new
+    /// connection is made when they need one.
+    pub fn handle_closed(&mut self, flow: &Flow, why: &'static str, out: &mut Vec<Action>) {
         let mut lost: Vec<_> =
             self.clients.iter().filter(|(_, c)| c.flow == *flow && !c.answered).map(|(id, _)| *id).collect();
         lost.sort_unstable();
         for id in lost {
-            self.end_client(id, "the connection is gone", out);
+            self.end_client(id, why, out);
         }
         // Of an INVITE that was heard of, the final answer may come on another connection.
         let unheard = |a: &Attempt| a.flow == *flow && a.stage == Stage::Calling;
         let mut lost: Vec<_> = self.attempts.iter().filter(|(_, a)| unheard(a)).map(|(id, _)| *id).collect();
         lost.sort_unstable();
         for id in lost {
-            self.end_attempt(id, "the connection is gone", out);
+            self.end_attempt(id, why, out);
         }
     }
 }

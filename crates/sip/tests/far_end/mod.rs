@@ -119,7 +119,7 @@ impl Bench {
     }
 
     pub fn closed(&mut self, flow: &Flow) {
-        self.doing(|stack, now, out| stack.handle_closed(flow, now, out));
+        self.doing(|stack, _, out| stack.handle_closed(flow, "the connection is gone", out));
     }
 
     /// A confirmed dialog that we began.

@@ -63,13 +63,13 @@ impl Bound {
     pub async fn received(&self) -> Received {
         match self.next().await {
             Incoming::Received(received) => received,
-            Incoming::Closed(flow) => panic!("closed instead: {flow:?}"),
+            Incoming::Closed(flow, why) => panic!("closed instead: {flow:?}: {why}"),
         }
     }
 
     pub async fn closed(&self) -> Flow {
         match self.next().await {
-            Incoming::Closed(flow) => flow,
+            Incoming::Closed(flow, _) => flow,
             Incoming::Received(received) => panic!("received instead: {:?}", received.raw),
         }
     }
