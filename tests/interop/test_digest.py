@@ -71,28 +71,73 @@ def secrets(messages) -> list:
 CHALLENGE = f'Digest realm="{REALM}", nonce="n1", algorithm=MD5, qop="auth"'
 
 
-@pytest.mark.parametrize("method", ["BYE", "INVITE"])
-async def test_a_caller_that_challenges_us_learns_nothing(server, lk, method):
+ENDS = [("udp", "127.0.0.1"), ("tcp", "127.0.0.1"), ("udp", "::1"), ("tcp", "::1")]
+NAMES = [f"{kind}-{'v6' if ':' in host else 'v4'}" for kind, host in ENDS]
+TRANSPORTS = {"udp": api.SIP_TRANSPORT_UDP, "tcp": api.SIP_TRANSPORT_TCP}
+CHALLENGES = [("401 Unauthorized", "WWW-Authenticate"), ("407 Proxy Authentication Required", "Proxy-Authenticate")]
+
+
+@pytest.fixture(params=ENDS, ids=NAMES)
+async def place(request, tmp_path):
+    """A server without a default on an address, and how it is spoken to there."""
+    kind, host = request.param
+    trunkline = await Trunkline(tmp_path, {"listen_ip": host}).start()
+    try:
+        async with trunkline.client() as client:
+            yield trunkline, client, kind, host
+    finally:
+        await trunkline.stop()
+
+
+def challenged(answer: bytes, status: str, header: str) -> bytes:
+    """The response with this status and a challenge."""
+    lines = answer.split(b"\r\n")
+    lines[0] = f"SIP/2.0 {status}".encode()
+    lines.insert(1, f"{header}: {CHALLENGE}".encode())
+    return b"\r\n".join(lines)
+
+
+async def credentials_for(lk, far_end, kind: str, **more) -> str:
+    """An outbound trunk with credentials to the very address of a far end."""
+    more |= {"auth_username": USER, "auth_password": PASSWORD, "transport": TRANSPORTS[kind]}
+    return await outbound.trunk(lk, far_end.place, **more)
+
+
+# Whatever a caller may challenge: how we are made to say it, and our method.
+async def our_bye(server, lk, room, identity):
+    await five9.delete_room(lk, room, "")
+
+
+async def our_reinvite(server, lk, room, identity):
+    with pytest.raises(AssertionError, match="40[17]"):
+        await server.twirp("trunkline.Calls/Hold", {"room": room, "identity": identity})
+
+
+async def our_refer(server, lk, room, identity):
+    request = api.TransferSIPParticipantRequest(room_name=room, participant_identity=identity, transfer_to="tel:+1")
+    assert (await outbound.refused(lk.sip.transfer_sip_participant(request))).sip_transfer_reason
+
+
+SAID = {"BYE": our_bye, "INVITE": our_reinvite, "REFER": our_refer}
+
+
+@pytest.mark.parametrize("method", SAID)
+async def test_a_caller_that_challenges_us_learns_nothing(place, method):
     """Not even where an outbound trunk of the same address has credentials."""
-    async with FarEnd() as far_end:
+    server, lk, kind, host = place
+    async with FarEnd(host, kind) as far_end:
         await five9.set_up(lk)
-        await outbound.trunk(lk, "%s:%d" % far_end.address, auth_username=USER, auth_password=PASSWORD)
+        await credentials_for(lk, far_end, kind)
         far_end.answer_byes = False
-        dialog = await far_end.call(server.sip, five9.NUMBER)
+        dialog = await far_end.call(server.sip_over(kind), five9.NUMBER)
         assert dialog.status == 200
         room, participant = await five9.only_caller(lk)
-        if method == "BYE":
-            await five9.delete_room(lk, room, "")
-        else:
-            hold = {"room": room, "identity": participant.identity}
-            holding = asyncio.create_task(server.twirp("trunkline.Calls/Hold", hold))
+        saying = asyncio.create_task(SAID[method](server, lk, room, participant.identity))
         request = await far_end.wait(lambda m: m.start.startswith(method.encode() + b" "), f"our {method}")
-        lines = far_end.response(request, "401 Unauthorized").split(b"\r\n")
-        lines.insert(-3, b"WWW-Authenticate: " + CHALLENGE.encode())
-        far_end.transport.sendto(b"\r\n".join(lines), server.sip)
-        if method == "INVITE":
-            with pytest.raises(AssertionError, match="401"):
-                await holding
+        challenge = CHALLENGES[method == "REFER"]
+        far_end.transport.sendto(challenged(far_end.response(request, "401"), *challenge), dialog.server)
+        await saying
+        if method != "BYE":
             far_end.answer_byes = True
             await five9.delete_room(lk, room, "")
             await dialog.wait_bye()
@@ -100,15 +145,59 @@ async def test_a_caller_that_challenges_us_learns_nothing(server, lk, method):
         assert secrets(far_end.received) == []
 
 
-async def test_a_stranger_that_challenges_us_learns_nothing(server, lk):
+@pytest.mark.parametrize("challenge", CHALLENGES, ids=["401", "407"])
+async def test_the_trunks_own_peer_is_told(place, challenge):
+    """What the others must not see is there to be seen."""
+    server, lk, kind, host = place
+
+    async def asks(call):
+        call.respond(challenge[0], [(challenge[1], CHALLENGE)])
+        await call.request("INVITE", after=1)
+        call.respond("486 Busy Here", request=call.received[-1])
+
+    async with Callee(asks, host, kind) as callee:
+        trunk = await credentials_for(lk, callee, kind)
+        error = await outbound.refused(lk.sip.create_sip_participant(outbound.request(trunk)))
+        assert error.sip_status_code == 486
+        assert len(secrets((await callee.call()).received)) == 1
+
+
+@pytest.mark.parametrize("challenge", CHALLENGES, ids=["401", "407"])
+async def test_a_stranger_that_challenges_us_learns_nothing(place, challenge):
     """Its answer has the right branch, but comes from elsewhere."""
-    async with Callee() as callee, FarEnd("127.0.0.2") as stranger:
-        trunk = await outbound.trunk(lk, callee.place, auth_username=USER, auth_password=PASSWORD)
+    server, lk, kind, host = place
+    async with Callee(None, host, kind) as callee, FarEnd(elsewhere(host), kind) as stranger:
+        trunk = await credentials_for(lk, callee, kind)
         await lk.sip.create_sip_participant(outbound.request(trunk, wait=False))
         call = await callee.call()
-        forged = call.response(call.invite, "401 Unauthorized", [("WWW-Authenticate", CHALLENGE)])
-        stranger.transport.sendto(forged, call.source)
-        # What the trunk's own peer says afterwards is answered; then everything before has been dealt with.
-        call.respond("486 Busy Here")
+        forged = call.response(call.invite, challenge[0], [(challenge[1], CHALLENGE)])
+        stranger.transport.sendto(forged, server.sip_over(kind))
+        # What the server answers the stranger afterwards shows that it has dealt with what came before.
+        assert (await stranger.options(server.sip_over(kind))).start == b"SIP/2.0 200 OK"
+        # What the trunk's own peer says afterwards is answered.
+        call.respond("486 Busy Here", request=[m for m in call.received if m.start.startswith(b"INVITE ")][-1])
         await outbound.only_record(server)
-        assert secrets(call.received) == [] and secrets(stranger.received) == []
+        assert secrets(stranger.received) == []
+        if stranger.host != host:
+            assert secrets(call.received) == []
+
+
+async def test_a_probe_is_nobody_elses_login(place):
+    """OPTIONS to a target that a route of the trunk leads to: it may challenge as it likes."""
+    server, lk, kind, host = place
+    async with FarEnd(host, kind) as stranger:
+        trunk = await outbound.trunk(
+            lk, "far.example.com", auth_username=USER, auth_password=PASSWORD, transport=TRANSPORTS[kind]
+        )
+        options = {"outbound_proxy": f"sip:{stranger.place};lr;transport={kind}", "probe_interval": 5}
+        await server.twirp("trunkline.Options/SetOptions", {"trunk_id": trunk, "options": options})
+        asked = await stranger.wait(lambda m: m.start.startswith(b"OPTIONS "), "a probe", 20)
+        for status, header in CHALLENGES:
+            stranger.transport.sendto(challenged(stranger.response(asked, "401"), status, header), server.sip_over(kind))
+        await stranger.wait(lambda m: m.start.startswith(b"OPTIONS ") and m.get("CSeq") != asked.get("CSeq"), "another", 20)
+        assert secrets(stranger.received) == []
+
+
+def elsewhere(host: str) -> str:
+    """Another address of this machine, where it has one."""
+    return host if ":" in host else "127.0.0.2"

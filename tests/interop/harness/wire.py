@@ -94,7 +94,9 @@ class Streams:
     async def _connect(self, target: tuple[str, int]):
         name = "" if self.client_tls else None
         try:
-            reader, writer = await asyncio.open_connection(*target, ssl=self.client_tls, server_hostname=name)
+            reader, writer = await asyncio.open_connection(
+                *target, ssl=self.client_tls, server_hostname=name, local_addr=(self.host, 0)
+            )
         except OSError as error:
             self.refused.append(str(error))
             self.opening.pop(target, None)
