@@ -93,7 +93,7 @@ impl Exchange {
     ) {
         match decision.outcome {
             Outcome::Accept(dispatch) | Outcome::AskPin(dispatch)
-                if let Err((status, reason)) = self.replaced(message, dispatch.trunk.as_ref().map(|t| &t.id)) =>
+                if let Err((status, reason)) = self.replaced(message, &received.flow, dispatch.trunk.as_ref().map(|t| &t.id)) =>
             {
                 let refusal = Admitted::Refusal { status, reason: reason.into() };
                 self.stack_handle(received, Some(refusal), now, outputs);
@@ -157,7 +157,7 @@ impl Exchange {
     ) {
         let id = CallId::random(&mut self.random);
         let settings = room_settings(dispatch.rule.room_config.as_ref(), dispatch.options.audio_codec);
-        let (dispatch, replaces) = self.replacing(message, dispatch);
+        let (dispatch, replaces) = self.replacing(message, flow, dispatch);
         let asked = Self::to_ask_again(message, flow, &dispatch);
         let said = Invite {
             call_id: message.call_id().to_owned(),

@@ -4,15 +4,18 @@ use crate::{Exchange, Output, calls::Place};
 use trunkline_call::{Event, RoomEvent};
 use trunkline_room::ParticipantPatch;
 use trunkline_routing::{Dispatch, record::AnswerPolicy};
-use trunkline_sip::{Message, Replaces};
+use trunkline_sip::{Message, Replaces, flow::Flow};
 use trunkline_types::{CallId, Time, TrunkId};
 
 impl Exchange {
-    /// The call that an INVITE wants to replace, or why it cannot be. It has to come through the
-    /// same trunk: nobody takes over the calls of others.
+    /// The call that an INVITE wants to replace, or why it cannot be. It has to come through the same
+    /// trunk or, where we called, from the very host that we called: nobody takes over the calls of
+    /// others. One that rings with us is no dialog yet (RFC 3891 §3); one of ours that rings may be
+    /// picked up elsewhere, which is all that `early-only` allows.
     pub(crate) fn replaced(
         &self,
         message: &Message,
+        flow: &Flow,
         trunk: Option<&TrunkId>,
     ) -> Result<Option<CallId>, (u16, &'static str)> {
         let values = message.header_values("Replaces");
@@ -26,8 +29,13 @@ impl Exchange {
         let dialog = self.stack.replaced(&replaces).ok_or(gone)?;
         let call = self.calls.by_dialog.get(&dialog).ok_or(gone)?;
         let entry = self.calls.get(call).ok_or(gone)?;
-        if trunk.is_none_or(|trunk| *trunk != entry.call.facts().setup.trunk_id) {
+        let setup = &entry.call.facts().setup;
+        let by_far_end = || setup.outbound.is_some() && self.stack.is_peer(&dialog, flow.remote.ip());
+        if trunk.is_none_or(|trunk| *trunk != setup.trunk_id && !by_far_end()) {
             return Err(gone);
+        }
+        if self.stack.is_early(&dialog) && !entry.call.is_over() {
+            return Ok(Some(call.clone()));
         }
         if !entry.call.is_active() {
             return Err((603, "Declined"));
@@ -39,9 +47,14 @@ impl Exchange {
     }
 
     /// Turns the decision about an INVITE with Replaces into one for the room of the replaced call.
-    pub(crate) fn replacing(&self, message: &Message, mut dispatch: Dispatch) -> (Dispatch, Option<CallId>) {
+    pub(crate) fn replacing(
+        &self,
+        message: &Message,
+        flow: &Flow,
+        mut dispatch: Dispatch,
+    ) -> (Dispatch, Option<CallId>) {
         let trunk = dispatch.trunk.as_ref().map(|trunk| trunk.id.clone());
-        let Ok(Some(call)) = self.replaced(message, trunk.as_ref()) else { return (dispatch, None) };
+        let Ok(Some(call)) = self.replaced(message, flow, trunk.as_ref()) else { return (dispatch, None) };
         let Some((room, identity)) = self.calls.get(&call).and_then(|entry| entry.place.names()) else {
             return (dispatch, None);
         };

@@ -56,12 +56,12 @@ class FarEnd(asyncio.DatagramProtocol):
         return f"sip:far@{self.place}" + (f";transport={self.kind}" if self.kind != "udp" else "")
 
     def datagram_received(self, data: bytes, source):
-        """Keeps every message; a BYE is answered at once."""
+        """Keeps every message; a BYE and a NOTIFY are answered at once."""
         if not data.strip():
             return
         message = Message(False, data)
         self.received.append(message)
-        if message.is_request and self.answer_byes and message.start.startswith(b"BYE "):
+        if message.is_request and self.answer_byes and message.start.startswith((b"BYE ", b"NOTIFY ")):
             self.transport.sendto(self.response(message, "200 OK"), source)
         self.arrived.set()
 

@@ -110,6 +110,10 @@ impl Dialing {
                 let text = "the far end hung up before it answered";
                 return self.give_up(EndReason::Unavailable, text, false, facts, now, effects);
             }
+            Event::Replaced => {
+                let text = "another call has taken its place before it was answered";
+                return self.give_up(EndReason::Replaced, text, true, facts, now, effects);
+            }
             Event::ShutDown => {
                 return self.give_up(EndReason::Shutdown, "the server stops", false, facts, now, effects);
             }

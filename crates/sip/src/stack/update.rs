@@ -63,6 +63,11 @@ impl Stack {
         self.dialogs.contains_key(&dialog).then_some(dialog)
     }
 
+    /// Whether requests from there can be the far end's of this dialog.
+    pub fn is_peer(&self, dialog: &DialogId, ip: std::net::IpAddr) -> bool {
+        self.dialogs.get(dialog).is_some_and(|held| held.is_peer(ip))
+    }
+
     /// Whether the INVITE of ours that makes this dialog has no final answer yet.
     pub fn is_early(&self, dialog: &DialogId) -> bool {
         let calling = self.dialogs.get(dialog).and_then(|d| d.calling).and_then(|id| self.callings.get(&id));

@@ -81,7 +81,7 @@ async fn neither_drops_nor_pings_buy_more_time_for_the_first_message() {
         });
         assert_eq!(seconds(fixture.running).await, 5);
         dripping.await.unwrap();
-        assert!(matches!(fixture.incoming.recv().await, Some(Incoming::Closed(flow)) if flow == fixture.flow));
+        assert!(matches!(fixture.incoming.recv().await, Some(Incoming::Closed(flow, _)) if flow == fixture.flow));
     }
 }
 
@@ -115,7 +115,7 @@ async fn a_peer_that_does_not_read_has_ten_seconds() {
     fixture.pool.send(fixture.flow, Bytes::from(vec![0; 5_000]), &fixture.inward);
     assert_eq!(seconds(fixture.running).await, 10);
     assert_eq!(fixture.inward.counters.read().stuck, 1);
-    assert!(matches!(fixture.incoming.recv().await, Some(Incoming::Closed(flow)) if flow == fixture.flow));
+    assert!(matches!(fixture.incoming.recv().await, Some(Incoming::Closed(flow, _)) if flow == fixture.flow));
 }
 
 #[tokio::test(start_paused = true)]
@@ -127,7 +127,7 @@ async fn a_peer_whose_queue_is_full_is_closed_at_once() {
         fixture.pool.send(fixture.flow, Bytes::from(vec![0; 5_000]), &fixture.inward);
     }
     assert_eq!(seconds(fixture.running).await, 0);
-    assert!(matches!(fixture.incoming.recv().await, Some(Incoming::Closed(flow)) if flow == fixture.flow));
+    assert!(matches!(fixture.incoming.recv().await, Some(Incoming::Closed(flow, _)) if flow == fixture.flow));
 }
 
 #[tokio::test(start_paused = true)]
