@@ -142,7 +142,8 @@ pub struct Got {
 pub struct Phone {
     pub name: String,
     socket: UdpSocket,
-    server: SocketAddr,
+    /// Where it sends.
+    pub server: SocketAddr,
     codec: Codec,
     voice: Voice,
     rate: u32,
@@ -209,9 +210,14 @@ impl Phone {
         number_of(self.codec)
     }
 
+    /// Where it listens.
+    pub fn address(&self) -> SocketAddr {
+        self.socket.local_addr().unwrap()
+    }
+
     fn media(&self, codec: Codec, flowing: Flowing) -> LegMedia {
         LegMedia {
-            remote: Some(self.socket.local_addr().unwrap()),
+            remote: Some(self.address()),
             remote_rtcp: None,
             codec,
             payload_type: number_of(codec),
