@@ -134,7 +134,8 @@ class Peer:
         return peak(numpy.concatenate(heard)[-RATE:], RATE)
 
     def record(self, identity: str):
-        """Keeps what a participant says from now on, until what is returned is called; that gives the samples."""
+        """Keeps what a participant says from now on, until what is returned is called; that gives the samples.
+        Those that are here already are in its `so_far`, piece by piece."""
         stream = rtc.AudioStream(self.tracks[identity], sample_rate=RATE, num_channels=1)
         heard: list[numpy.ndarray] = []
 
@@ -149,6 +150,7 @@ class Peer:
             await stream.aclose()
             return numpy.concatenate(heard)
 
+        end.so_far = heard
         return end
 
     async def watch(self, identity: str, frames: int = 15) -> tuple[int, int]:
