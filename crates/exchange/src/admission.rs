@@ -93,7 +93,8 @@ impl Exchange {
     ) {
         match decision.outcome {
             Outcome::Accept(dispatch) | Outcome::AskPin(dispatch)
-                if let Err((status, reason)) = self.replaced(message, &received.flow, dispatch.trunk.as_ref().map(|t| &t.id)) =>
+                if let Err((status, reason)) =
+                    self.replaced(message, &received.flow, dispatch.trunk.as_ref().map(|t| &t.id)) =>
             {
                 let refusal = Admitted::Refusal { status, reason: reason.into() };
                 self.stack_handle(received, Some(refusal), now, outputs);

@@ -44,7 +44,9 @@ pub(crate) fn of_handshake(error: &io::Error) -> &'static str {
 
 fn of_certificate(bad: &CertificateError) -> &'static str {
     match bad {
-        CertificateError::UnknownIssuer => "the far end's TLS certificate is of an issuer that is not trusted (tls.ca_file)",
+        CertificateError::UnknownIssuer => {
+            "the far end's TLS certificate is of an issuer that is not trusted (tls.ca_file)"
+        }
         CertificateError::NotValidForName | CertificateError::NotValidForNameContext { .. } => {
             "the far end's TLS certificate is for another name"
         }

@@ -128,7 +128,8 @@ impl Telephone {
                 .iter()
                 .map(|name| format!("{name}: {}\r\n", header(&text, name)))
                 .collect();
-            let timer = if body.is_empty() && method != "UPDATE" { "" } else { "Session-Expires: 90;refresher=uac\r\n" };
+            let timer =
+                if body.is_empty() && method != "UPDATE" { "" } else { "Session-Expires: 90;refresher=uac\r\n" };
             let kind = if body.is_empty() { "" } else { "Content-Type: application/sdp\r\n" };
             let answer = format!(
                 "SIP/2.0 {status}\r\n{copied}Contact: <sip:{}@{}>\r\n{timer}{kind}Content-Length: {}\r\n\r\n{body}",

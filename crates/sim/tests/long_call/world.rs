@@ -57,8 +57,7 @@ impl World {
     pub fn new() -> Self {
         let routing = Settings::default();
         let mut directory = Directory::new(routing.clone());
-        let trunk =
-            InboundTrunk { id: TrunkId::from("ST_1"), numbers: vec![NUMBER.into()], ..InboundTrunk::default() };
+        let trunk = InboundTrunk { id: TrunkId::from("ST_1"), numbers: vec![NUMBER.into()], ..InboundTrunk::default() };
         let rule = Rule::Direct { room_name: ROOM.into(), pin: String::new() };
         let rule = DispatchRule { id: RuleId::from("SDR_1"), rule: Some(rule), ..DispatchRule::default() };
         directory.load(vec![trunk], Vec::new(), vec![rule], Vec::new(), Vec::new());
