@@ -194,8 +194,10 @@ async def test_a_probe_is_nobody_elses_login(place):
         await server.twirp("trunkline.Options/SetOptions", {"trunk_id": trunk, "options": options})
         asked = await stranger.wait(lambda m: m.start.startswith(b"OPTIONS "), "a probe", 20)
         for status, header in CHALLENGES:
-            stranger.transport.sendto(challenged(stranger.response(asked, "401"), status, header), server.sip_over(kind))
-        await stranger.wait(lambda m: m.start.startswith(b"OPTIONS ") and m.get("CSeq") != asked.get("CSeq"), "another", 20)
+            answer = challenged(stranger.response(asked, "401"), status, header)
+            stranger.transport.sendto(answer, server.sip_over(kind))
+        again = lambda m: m.start.startswith(b"OPTIONS ") and m.get("CSeq") != asked.get("CSeq")  # noqa: E731
+        await stranger.wait(again, "another", 20)
         assert secrets(stranger.received) == []
 
 
