@@ -174,8 +174,9 @@ async def test_a_stranger_that_challenges_us_learns_nothing(place, challenge):
         stranger.transport.sendto(forged, server.sip_over(kind))
         # What the server answers the stranger afterwards shows that it has dealt with what came before.
         assert (await stranger.options(server.sip_over(kind))).start == b"SIP/2.0 200 OK"
-        # What the trunk's own peer says afterwards is answered.
-        call.respond("486 Busy Here", request=[m for m in call.received if m.start.startswith(b"INVITE ")][-1])
+        if stranger.host == host:
+            # Nobody can tell the two of them apart by their address: what is said is said to the trunk's peer.
+            call.respond("486 Busy Here", request=await call.request("INVITE", after=1))
         await outbound.only_record(server)
         assert secrets(stranger.received) == []
         if stranger.host != host:
@@ -193,8 +194,10 @@ async def test_a_probe_is_nobody_elses_login(place):
         await server.twirp("trunkline.Options/SetOptions", {"trunk_id": trunk, "options": options})
         asked = await stranger.wait(lambda m: m.start.startswith(b"OPTIONS "), "a probe", 20)
         for status, header in CHALLENGES:
-            stranger.transport.sendto(challenged(stranger.response(asked, "401"), status, header), server.sip_over(kind))
-        await stranger.wait(lambda m: m.start.startswith(b"OPTIONS ") and m.get("CSeq") != asked.get("CSeq"), "another", 20)
+            answer = challenged(stranger.response(asked, "401"), status, header)
+            stranger.transport.sendto(answer, server.sip_over(kind))
+        again = lambda m: m.start.startswith(b"OPTIONS ") and m.get("CSeq") != asked.get("CSeq")  # noqa: E731
+        await stranger.wait(again, "another", 20)
         assert secrets(stranger.received) == []
 
 

@@ -71,8 +71,9 @@ async def test_strangers_may_be_met_with_silence(tmp_path):
             for method in [*EXPECTED, "INVITE"]:
                 uri = f"sip:+15550100@{known.place}"
                 fields = {
-                    "Via": stranger.via(), "From": "<sip:a@127.0.0.2>;tag=a", "To": f"<{uri}>", "Call-ID": f"{method}@a",
-                    "CSeq": f"1 {method}", "Max-Forwards": "70", "Contact": f"<{stranger.contact}>", **MORE.get(method, {}),
+                    "Via": stranger.via(), "From": "<sip:a@127.0.0.2>;tag=a", "To": f"<{uri}>",
+                    "Call-ID": f"{method}@a", "CSeq": f"1 {method}", "Max-Forwards": "70",
+                    "Contact": f"<{stranger.contact}>", **MORE.get(method, {}),
                 }
                 stranger.transport.sendto(message_bytes(f"{method} {uri} SIP/2.0", fields), server.sip)
             # Whoever is answered behind all that shows that it has been dealt with.

@@ -40,7 +40,9 @@ async def ended(server, count: int) -> list[str]:
 
 async def test_another_telephone_takes_the_place_of_a_caller(server, lk):
     await direct(lk)
-    async with Peer(server, ROOM, "anna") as anna, FarEnd() as b, FarEnd() as c, Phone(600) as first, Phone(700) as second:
+    async with (
+        Peer(server, ROOM, "anna") as anna, FarEnd() as b, FarEnd() as c, Phone(600) as first, Phone(700) as second,
+    ):
         await anna.play(440)
         old = await ring(server, b, first)
         caller = await anna.until(lambda: caller_of(anna), "the caller")
@@ -197,7 +199,8 @@ async def test_a_refer_that_is_allowed_brings_the_target_into_the_room(server, l
         assert (await dialog.send("REFER", TARGET)).start == b"SIP/2.0 202 Accepted"
         called = await target.call()
         assert called.invite.start.startswith(f"INVITE sip:{CALLED}@".encode())
-        await b.wait(lambda m: m.start.startswith(b"NOTIFY ") and b"terminated" in m.get("Subscription-State"), "the end")
+        over = (b"NOTIFY ", b"terminated")
+        await b.wait(lambda m: m.start.startswith(over[0]) and over[1] in m.get("Subscription-State"), "the end")
         told = reports(b)
         assert [line for line, _ in told] == ["SIP/2.0 100 Trying", "SIP/2.0 200 OK"], told
         assert told[0][1].startswith("active") and told[1][1].startswith("terminated")

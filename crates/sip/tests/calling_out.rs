@@ -139,6 +139,30 @@ fn cancel_waits_for_a_provisional_answer() {
 }
 
 #[test]
+fn who_was_cancelled_unheard_is_listened_to_a_while_longer() {
+    for (late, what) in [(RINGING, "CANCEL sip:"), ("200 OK", "BYE sip:x@")] {
+        let mut bench = Bench::new();
+        let client = bench.invite(outgoing());
+        let invite = bench.last();
+        bench.run_until(20_000);
+        bench.cancel(&client);
+        bench.run_until(90_000);
+        assert!(matches!(bench.events.as_slice(), [(32_000, Event::Failed { .. })]), "{:?}", bench.events);
+        assert_eq!(bench.times_of("INVITE").len(), 7, "it is not repeated behind timer B");
+        bench.receive(&answer(&invite, late, "x", "Contact: <sip:x@10.0.0.2>\r\n"));
+        assert!(bench.last().starts_with(what), "{}", bench.last());
+        assert_eq!(bench.events.len(), 1, "the owner has been told");
+        bench.run_until(300_000);
+        assert_eq!(bench.stack.counts(), Default::default());
+    }
+    let mut bench = Bench::new();
+    let client = bench.invite(outgoing());
+    bench.cancel(&client);
+    bench.run_until(97_000);
+    assert_eq!(bench.stack.counts(), Default::default());
+}
+
+#[test]
 fn a_cancel_that_nobody_answers_fails_after_64_t1() {
     let mut bench = Bench::new();
     let client = bench.invite(outgoing());

@@ -202,8 +202,9 @@ class Incoming:
     async def send(self, method: str, headers=(), body: bytes = b"") -> Message:
         """A request of ours in the dialog, and its final response."""
         self.cseq += 1
+        kind, branch = self.callee.kind.upper(), f"z9hG4bK{random.getrandbits(64):x}"
         fields = [
-            ("Via", f"SIP/2.0/{self.callee.kind.upper()} {self.callee.place};branch=z9hG4bK{random.getrandbits(64):x};rport"),
+            ("Via", f"SIP/2.0/{kind} {self.callee.place};branch={branch};rport"),
             *(("Route", value.decode()) for value in self.invite.all("Record-Route")),
             ("From", f"{self.invite.get('To').decode()};tag={self.tag}"), ("To", self.invite.get("From").decode()),
             ("Call-ID", self.invite.get("Call-ID").decode()), ("CSeq", f"{self.cseq} {method}"),

@@ -4,25 +4,20 @@ import asyncio
 import json
 
 from .server import BINARY
+from .watched import Watched, finish, spawn
 
 
-class Persona:
+class Persona(Watched):
     """One persona; `async with` starts it, and ends it by closing its standard input."""
 
     def __init__(self, name: str, *words: str, transport: str = "udp", **settings):
-        self.name = name
-        self.words = ["--transport", transport, *words]
+        super().__init__(name)
+        self.command = [BINARY, "sim", "persona", name, "--transport", transport, *words]
         for key, value in settings.items():
-            self.words += ["--set", f"{key}={value}"]
-        self.events: list[dict] = []
-        self.changed = asyncio.Event()
-        self.errors = b""
+            self.command += ["--set", f"{key}={value}"]
 
     async def __aenter__(self) -> "Persona":
-        pipe = asyncio.subprocess.PIPE
-        self.process = await asyncio.create_subprocess_exec(
-            BINARY, "sim", "persona", self.name, *self.words, stdin=pipe, stdout=pipe, stderr=pipe, limit=1 << 22
-        )
+        self.process = await spawn(*self.command, stderr=asyncio.subprocess.PIPE)
         async with asyncio.timeout(15):
             first = await self.process.stdout.readline()
         if not first.startswith(b"{"):
@@ -32,33 +27,17 @@ class Persona:
         return self
 
     async def __aexit__(self, *_):
-        self.process.stdin.close()
-        try:
-            async with asyncio.timeout(10):
-                await self.process.wait()
-        except TimeoutError:
-            self.process.kill()
-            await self.process.wait()
+        await finish(self.process)
         self.reader.cancel()
 
     async def _read(self):
         while line := await self.process.stdout.readline():
-            self.events.append(json.loads(line))
-            self.changed.set()
+            self.tell(json.loads(line))
 
-    async def event(self, name: str, seconds: float = 20, check=lambda _: True) -> dict:
-        """The first such event, perhaps one that was already."""
-        try:
-            async with asyncio.timeout(seconds):
-                while True:
-                    for event in self.events:
-                        if event.get("event") == name and check(event):
-                            return event
-                    self.changed.clear()
-                    await self.changed.wait()
-        except TimeoutError:
-            seen = [event.get("text", "").split("\r\n")[0] or event for event in self.events]
-            raise AssertionError(f"{self.name}: no {name} within {seconds} s; saw {seen}") from None
+    @staticmethod
+    def brief(event: dict) -> str:
+        """Its first line if it is a message."""
+        return event.get("text", "").split("\r\n")[0] or str(event)
 
     async def request(self, method: str, seconds: float = 20) -> str:
         """The first request of that method it received."""

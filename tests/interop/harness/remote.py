@@ -11,6 +11,7 @@ import os
 from pathlib import Path
 
 from .server import ROOT
+from .watched import Watched, finish, spawn
 
 PREFIX = "@@"
 HOME = ROOT / "target" / "interop"
@@ -19,16 +20,13 @@ NEWEST = HOME / "venv-newest" / "bin" / "python"
 NODE = HOME / "node"
 
 
-class Remote:
+class Remote(Watched):
     """The near end of such a client. Subclasses know how to send."""
 
     def __init__(self, name: str):
-        self.name = name
-        self.events: list[dict] = []
-        self.changed = asyncio.Event()
+        super().__init__(name)
         self.answers: dict[int, asyncio.Future] = {}
         self.numbers = itertools.count(1)
-        self.words: list[str] = []
 
     async def send(self, message: str):
         """Brings a message to the client."""
@@ -37,8 +35,7 @@ class Remote:
     def take(self, message: dict):
         """Takes a message that came from the client."""
         if "id" not in message:
-            self.events.append(message)
-            self.changed.set()
+            self.tell(message)
         elif (future := self.answers.pop(message["id"], None)) and not future.done():
             if "error" in message:
                 future.set_exception(AssertionError(f"{self.name}: {message['error']}{self.last_words()}"))
@@ -52,10 +49,6 @@ class Remote:
                 future.set_exception(AssertionError(f"{self.name} ended{self.last_words()}"))
         self.answers.clear()
 
-    def last_words(self) -> str:
-        """What it printed last, for an error message."""
-        return "\n" + "\n".join(self.words[-30:])
-
     async def ask(self, verb: str, /, *, within: float = 30, **details):
         """Has it do something and waits for the result."""
         number = next(self.numbers)
@@ -66,27 +59,6 @@ class Remote:
                 return await future
         except TimeoutError:
             raise AssertionError(f"{self.name} did not {verb} within {within} s{self.last_words()}") from None
-
-    def saw(self, name: str, **fields) -> dict | None:
-        """The first event of that name with those fields."""
-        wanted = {"event": name, **fields}
-        return next((e for e in self.events if wanted.items() <= e.items()), None)
-
-    async def until(self, wanted, what: str, seconds: float = 15):
-        """Waits until `wanted()` gives something, looking after each event."""
-        try:
-            async with asyncio.timeout(seconds):
-                while not (found := wanted()):
-                    self.changed.clear()
-                    await self.changed.wait()
-                return found
-        except TimeoutError:
-            seen = [event["event"] for event in self.events]
-            raise AssertionError(f"{self.name}: no {what}; saw {seen}{self.last_words()}") from None
-
-    async def event(self, name: str, seconds: float = 15, **fields) -> dict:
-        """Waits for that event, unless it was."""
-        return await self.until(lambda: self.saw(name, **fields), f"{name} {fields}", seconds)
 
 
 class Child(Remote):
@@ -101,22 +73,12 @@ class Child(Remote):
         assert Path(self.command[0]).exists() or "/" not in self.command[0], (
             f"{self.command[0]} is missing: `cargo xtask test` installs it"
         )
-        pipe = asyncio.subprocess.PIPE
-        self.process = await asyncio.create_subprocess_exec(
-            *self.command, stdin=pipe, stdout=pipe, stderr=asyncio.subprocess.STDOUT, cwd=FOLDER, env=self.env,
-            limit=1 << 22,
-        )
+        self.process = await spawn(*self.command, stderr=asyncio.subprocess.STDOUT, cwd=FOLDER, env=self.env)
         self.reader = asyncio.create_task(self._read())
         return self
 
     async def __aexit__(self, *_):
-        self.process.stdin.close()
-        try:
-            async with asyncio.timeout(10):
-                await self.process.wait()
-        except TimeoutError:
-            self.process.kill()
-            await self.process.wait()
+        await finish(self.process)
         self.reader.cancel()
 
     async def _read(self):

@@ -11,6 +11,7 @@ import numpy
 from .phone import DECODE
 from .remote import FOLDER, HOME
 from .server import KEY, ROOT, SECRET, Trunkline, eventually
+from .watched import Watched
 
 PYTHON = HOME / "venv-agents" / "bin" / "python"
 # Node looks for packages beside the program, so examples are copied there.
@@ -21,17 +22,15 @@ WORKER = FOLDER / "agents" / "worker.py"
 GREETING_HERTZ, GOODBYE_HERTZ = 660, 1_040
 
 
-class Worker(asyncio.DatagramProtocol):
+class Worker(Watched, asyncio.DatagramProtocol):
     """One worker; `async with` starts it, waits until it is registered, and ends it."""
 
     def __init__(
         self, server: Trunkline, agent: str, name: str = "", program=WORKER, wait: bool = True, idle: int = 1, **more: str
     ):
+        super().__init__(agent)
         self.server, self.program, self.wait = server, program, wait
         self.environment = {"AGENT": agent, "AGENT_NAME": name, "IDLE": str(idle), **more}
-        self.events: list[dict] = []
-        self.changed = asyncio.Event()
-        self.words: list[str] = []
 
     async def __aenter__(self) -> "Worker":
         command = self.command()
@@ -88,12 +87,7 @@ class Worker(asyncio.DatagramProtocol):
 
     def datagram_received(self, data: bytes, _source):
         """Takes what its agents tell."""
-        self.events.append(json.loads(data))
-        self.changed.set()
-
-    def last_words(self) -> str:
-        """What it printed last, for an error message."""
-        return "\n" + "\n".join(self.words[-12:])
+        self.tell(json.loads(data))
 
     def seen(self, event: str) -> list[dict]:
         """All such events so far."""
@@ -101,14 +95,7 @@ class Worker(asyncio.DatagramProtocol):
 
     async def event(self, event: str, count: int = 1, seconds: float = 30) -> dict:
         """The `count`-th such event."""
-        try:
-            async with asyncio.timeout(seconds):
-                while len(self.seen(event)) < count:
-                    self.changed.clear()
-                    await self.changed.wait()
-        except TimeoutError:
-            seen = [e["event"] for e in self.events]
-            raise AssertionError(f"no {event} within {seconds} s; seen: {seen}{self.last_words()}") from None
+        await self.until(lambda: len(self.seen(event)) >= count, f"{event} ({count})", seconds)
         return self.seen(event)[count - 1]
 
 

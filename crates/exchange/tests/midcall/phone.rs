@@ -1,20 +1,20 @@
 //! A telephone that calls, and says what a test has it say.
 
-use crate::world::{ROOM, World};
+use crate::world::{ROOM, World, obeying::config};
 use bytes::Bytes;
 use std::{
     net::{IpAddr, Ipv4Addr, SocketAddr},
     time::Duration,
 };
 use trunkline_call::media::{MediaFact, MediaPlan, Sound};
-use trunkline_exchange::{Config, Exchange, Input, command::CallRecord};
+use trunkline_exchange::{Exchange, Input, command::CallRecord};
 use trunkline_room::{Kind, ParticipantInfo};
 use trunkline_routing::{
     Directory, Settings,
     record::{AnswerPolicy, DispatchRule, InboundTrunk, Options, OutboundTrunk, Rule},
 };
 use trunkline_sip::{
-    Message, StackConfig,
+    Message,
     flow::{Flow, Protocol, Received},
 };
 use trunkline_types::{Random, RuleId, TrunkId};
@@ -62,15 +62,7 @@ pub(crate) fn world_of(
         TrunkId::from("ST_1"),
         Options { answer_policy: Some(AnswerPolicy::Immediate), drain_ms: Some(0), ..options },
     );
-    let config = Config {
-        stack: StackConfig { server: "test".into(), advertise: None, trying_after: Duration::from_millis(200) },
-        routing,
-        rooms: trunkline_room::Defaults::default(),
-        media_advertised: None,
-        media_timeout_initial: Duration::from_secs(30),
-        media_timeout: Duration::from_secs(15),
-    };
-    let mut exchange = Exchange::new(config, directory, Random::from_number(5));
+    let mut exchange = Exchange::new(config(routing), directory, Random::from_number(5));
     let own = SocketAddr::new(IpAddr::V4(Ipv4Addr::new(192, 0, 2, 2)), 5060);
     exchange.listens_on(vec![(Protocol::Udp, own)]);
     World::with(exchange)

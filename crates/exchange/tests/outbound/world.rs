@@ -1,25 +1,29 @@
 //! The exchange with media, a store and a DNS that answer at once, and a far end that the test plays.
 
+#[path = "../surroundings/obeying.rs"]
+mod obeying;
+
 use bytes::Bytes;
+use obeying::{config, obeyed};
 use std::{
     collections::{BTreeMap, VecDeque},
     net::{IpAddr, Ipv4Addr, SocketAddr},
     time::Duration,
 };
-use trunkline_call::media::{LegStats, MediaFact, MediaPlan};
+use trunkline_call::media::{MediaFact, MediaPlan};
 use trunkline_exchange::{
-    Config, Exchange, Input, Output,
+    Exchange, Input, Output,
     command::{ApiError, CallRecord, Command, DialRequest, Gauges, Reply, RequestId},
     port::Record,
 };
-use trunkline_room::{Defaults, ParticipantInfo};
+use trunkline_room::ParticipantInfo;
 use trunkline_routing::{
     Directory, Settings,
     dial::Dial,
     record::{Options, OutboundTrunk},
 };
 use trunkline_sip::{
-    Message, StackConfig,
+    Message,
     flow::{Flow, Protocol, Received},
     locate::Records,
 };
@@ -106,15 +110,7 @@ impl World {
         let mut directory = Directory::new(routing.clone());
         let id = trunk.id.clone();
         directory.load(Vec::new(), vec![trunk], Vec::new(), vec![(id, options)], Vec::new());
-        let config = Config {
-            stack: StackConfig { server: "test".into(), advertise: None, trying_after: Duration::from_millis(200) },
-            routing,
-            rooms: Defaults::default(),
-            media_advertised: None,
-            media_timeout_initial: Duration::from_secs(30),
-            media_timeout: Duration::from_secs(15),
-        };
-        let mut exchange = Exchange::new(config, directory, Random::from_number(7));
+        let mut exchange = Exchange::new(config(routing), directory, Random::from_number(7));
         exchange.listens_on(vec![(Protocol::Udp, target(1)), (Protocol::Tcp, target(1))]);
         let mut world = Self {
             exchange,
@@ -157,17 +153,10 @@ impl World {
             }
             Output::Media(plan) => {
                 let fact = match &plan {
-                    MediaPlan::Open { leg, local, .. } => {
-                        Some(MediaFact::Opened { leg: leg.clone(), rtp: SocketAddr::new(*local, 12_000) })
-                    }
                     MediaPlan::SendDtmf { leg, .. } if self.sends_digits => {
                         Some(MediaFact::DtmfSent { leg: leg.clone() })
                     }
-                    MediaPlan::Drain { leg, .. } => Some(MediaFact::Drained { leg: leg.clone() }),
-                    MediaPlan::Close { leg } => {
-                        Some(MediaFact::Closed { leg: leg.clone(), stats: LegStats::default() })
-                    }
-                    _ => None,
+                    plan => obeyed(plan),
                 };
                 self.inputs.extend(fact.map(Input::Media));
                 self.media.push(plan);

@@ -1,27 +1,31 @@
 //! The exchange with a media thread and clients that behave as the real ones do.
 
+#[path = "../surroundings/obeying.rs"]
+pub(crate) mod obeying;
+
+use obeying::{config, obeyed};
 use std::{
     collections::{BTreeMap, BTreeSet, VecDeque},
     net::SocketAddr,
     time::Duration,
 };
 use trunkline_call::media::{
-    LegStats, MediaFact, MediaPlan,
+    MediaFact, MediaPlan,
     peer::{PeerFact, PeerKey, PeerPlan, Side},
 };
 use trunkline_exchange::{
-    Config, Exchange, Input, Output,
+    Exchange, Input, Output,
     command::{ApiError, CallRecord, Command, Reply, RequestId},
     port::{ConnectionId, Record},
 };
 use trunkline_room::{
-    Defaults, Join, ParticipantInfo, Source, State, TrackInfo, TrackKind,
+    Join, ParticipantInfo, Source, State, TrackInfo, TrackKind,
     signal::{AddTrack, Connect, Description, LeaveAction, Request, Response, Transports},
     worker,
 };
 use trunkline_routing::{Directory, Settings};
 use trunkline_sdp::webrtc::sections;
-use trunkline_sip::{StackConfig, locate::Records};
+use trunkline_sip::locate::Records;
 use trunkline_types::{DisconnectReason, ParticipantSid, Random, Time, TrackSid};
 
 pub const ROOM: &str = "room";
@@ -127,15 +131,7 @@ pub struct World {
 impl Default for World {
     fn default() -> Self {
         let routing = Settings::default();
-        let config = Config {
-            stack: StackConfig { server: "test".into(), advertise: None, trying_after: Duration::from_millis(200) },
-            routing: routing.clone(),
-            rooms: Defaults::default(),
-            media_advertised: None,
-            media_timeout_initial: Duration::from_secs(30),
-            media_timeout: Duration::from_secs(15),
-        };
-        Self::with(Exchange::new(config, Directory::new(routing), Random::from_number(7)))
+        Self::with(Exchange::new(config(routing.clone()), Directory::new(routing), Random::from_number(7)))
     }
 }
 
@@ -198,21 +194,7 @@ impl World {
                 self.plans.push(plan);
             }
             Output::Media(plan) => {
-                if let MediaPlan::StartBuiltin { participant, room, .. } = &plan {
-                    let (participant, room) = (participant.clone(), room.clone());
-                    self.inputs.push_back(Input::Media(MediaFact::BuiltinReady { participant, room }));
-                }
-                let fact = match &plan {
-                    MediaPlan::Open { leg, local, .. } => {
-                        Some(MediaFact::Opened { leg: leg.clone(), rtp: SocketAddr::new(*local, 12_000) })
-                    }
-                    MediaPlan::Drain { leg, .. } => Some(MediaFact::Drained { leg: leg.clone() }),
-                    MediaPlan::Close { leg } => {
-                        Some(MediaFact::Closed { leg: leg.clone(), stats: LegStats::default() })
-                    }
-                    _ => None,
-                };
-                self.inputs.extend(fact.map(Input::Media));
+                self.inputs.extend(obeyed(&plan).map(Input::Media));
                 self.media.push(plan);
             }
             Output::Worker(connection, response) => {

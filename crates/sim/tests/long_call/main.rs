@@ -45,6 +45,57 @@ fn hold(world: &mut World, anna: &mut Telephone, bob: &mut Telephone, hold: bool
     assert_eq!(world.is_done(asked), Some(true), "hold {hold}");
 }
 
+/// Three minutes of refreshing: we refresh bob by UPDATE; anna refreshes herself, one way and the other.
+fn refreshed_by_both(world: &mut World, anna: &mut Telephone, bob: &mut Telephone) {
+    for round in 0..4 {
+        live(world, &mut [anna, bob], 45);
+        let refreshed = if round % 2 == 0 { anna.request(world, "UPDATE", "") } else { anna.invite(world) };
+        assert!(refreshed.starts_with("SIP/2.0 200 ") && refreshed.contains("Session-Expires: 90;"), "{refreshed}");
+        both_hear("after a refresh", anna, bob);
+    }
+    assert!(bob.times("UPDATE") >= 3 && bob.times("INVITE") == 0, "{:?}", bob.asked);
+    anna.refresher = "uas";
+    assert!(anna.invite(world).starts_with("SIP/2.0 200 "));
+}
+
+/// For longer than a session lasts without a refresh.
+fn held_by_the_far_end(world: &mut World, anna: &mut Telephone, bob: &mut Telephone, direction: &'static str) {
+    bob.direction = direction;
+    assert!(bob.invite(world).starts_with("SIP/2.0 200 "), "{direction}");
+    bob.sound.speaks = false;
+    live(world, &mut [anna, bob], 100);
+    assert!(world.participants().pop().unwrap().1, "{direction}");
+    neither_hears(anna, bob);
+    talk(&mut [&mut anna.sound, &mut bob.sound], 10);
+    assert!(bob.sound.strength(ANNA) < UNHEARD, "{direction}");
+    bob.direction = "sendrecv";
+    assert!(bob.invite(world).starts_with("SIP/2.0 200 "));
+    bob.sound.speaks = true;
+    both_hear("after it held", anna, bob);
+}
+
+/// With music, and refreshed meanwhile.
+fn held_by_us(world: &mut World, anna: &mut Telephone, bob: &mut Telephone) {
+    hold(world, anna, bob, true);
+    neither_hears(anna, bob);
+    assert!(bob.sound.heard.iter().any(|sample| *sample > 1_500), "music");
+    live(world, &mut [anna, bob], 100);
+    neither_hears(anna, bob);
+    hold(world, anna, bob, false);
+    both_hear("after we held", anna, bob);
+}
+
+fn with_other_codecs(world: &mut World, anna: &mut Telephone, bob: &mut Telephone) {
+    for codec in [Codec::Pcma, Codec::G722, Codec::Pcmu] {
+        bob.codec = codec;
+        assert!(bob.invite(world).starts_with("SIP/2.0 200 "), "{codec:?}");
+        bob.sound.speak_with(codec, BOB);
+        both_hear("with another codec", anna, bob);
+        live(world, &mut [anna, bob], 60);
+        both_hear("refreshed with another codec", anna, bob);
+    }
+}
+
 #[test]
 fn a_call_keeps_its_audio_over_fifteen_minutes() {
     let mut world = World::new();
@@ -52,53 +103,11 @@ fn a_call_keeps_its_audio_over_fifteen_minutes() {
     let mut anna = Telephone::call(&mut world, "anna", 5071, ANNA, "uac");
     let mut bob = Telephone::call(&mut world, "bob", 5072, BOB, "uas");
     both_hear("the beginning", &mut anna, &mut bob);
-
-    // Three minutes of refreshing: we refresh bob by UPDATE; anna refreshes herself.
-    for round in 0..4 {
-        live(&mut world, &mut [&mut anna, &mut bob], 45);
-        let refreshed = if round % 2 == 0 { anna.request(&mut world, "UPDATE", "") } else { anna.invite(&mut world) };
-        assert!(refreshed.starts_with("SIP/2.0 200 ") && refreshed.contains("Session-Expires: 90;"), "{refreshed}");
-        both_hear("after a refresh", &mut anna, &mut bob);
-    }
-    assert!(bob.times("UPDATE") >= 3 && bob.times("INVITE") == 0, "{:?}", bob.asked);
-    anna.refresher = "uas";
-    assert!(anna.invite(&mut world).starts_with("SIP/2.0 200 "));
-
-    // The far end holds, for longer than a session lasts without a refresh.
-    for direction in ["sendonly", "inactive"] {
-        bob.direction = direction;
-        assert!(bob.invite(&mut world).starts_with("SIP/2.0 200 "), "{direction}");
-        bob.sound.speaks = false;
-        live(&mut world, &mut [&mut anna, &mut bob], 100);
-        assert_eq!(world.participants().pop().unwrap().1, true, "{direction}");
-        let before = bob.sound.got.len();
-        neither_hears(&mut anna, &mut bob);
-        talk(&mut [&mut anna.sound, &mut bob.sound], 10);
-        assert!(bob.sound.strength(ANNA) < UNHEARD, "{direction}: {} packets", bob.sound.got.len() - before);
-        bob.direction = "sendrecv";
-        assert!(bob.invite(&mut world).starts_with("SIP/2.0 200 "));
-        bob.sound.speaks = true;
-        both_hear("after it held", &mut anna, &mut bob);
-    }
-
-    // We hold, with music, and are refreshed meanwhile.
-    hold(&mut world, &mut anna, &mut bob, true);
-    neither_hears(&mut anna, &mut bob);
-    assert!(bob.sound.heard.iter().any(|sample| *sample > 1_500), "music");
-    live(&mut world, &mut [&mut anna, &mut bob], 100);
-    neither_hears(&mut anna, &mut bob);
-    hold(&mut world, &mut anna, &mut bob, false);
-    both_hear("after we held", &mut anna, &mut bob);
-
-    // Other codecs, and a refresh with each of them.
-    for codec in [Codec::Pcma, Codec::G722, Codec::Pcmu] {
-        bob.codec = codec;
-        assert!(bob.invite(&mut world).starts_with("SIP/2.0 200 "), "{codec:?}");
-        bob.sound.speak_with(codec, BOB);
-        both_hear("with another codec", &mut anna, &mut bob);
-        live(&mut world, &mut [&mut anna, &mut bob], 60);
-        both_hear("refreshed with another codec", &mut anna, &mut bob);
-    }
+    refreshed_by_both(&mut world, &mut anna, &mut bob);
+    held_by_the_far_end(&mut world, &mut anna, &mut bob, "sendonly");
+    held_by_the_far_end(&mut world, &mut anna, &mut bob, "inactive");
+    held_by_us(&mut world, &mut anna, &mut bob);
+    with_other_codecs(&mut world, &mut anna, &mut bob);
 
     // It forgets UPDATE: we go on by re-INVITE.
     bob.updates = false;
@@ -117,7 +126,7 @@ fn a_call_keeps_its_audio_over_fifteen_minutes() {
         assert!(telephone.request(&mut world, "BYE", "").starts_with("SIP/2.0 200 "));
     }
     world.until("both records", |world| {
-        (world.records.iter().filter(|r| r.ending.is_some()).count() == 2).then_some(())
+        (world.records.iter().filter(|record| record.ending.is_some()).count() == 2).then_some(())
     });
     for record in world.records.iter().filter(|record| record.ending.is_some()) {
         assert_eq!(record.ending.as_ref().unwrap().reason, EndReason::RemoteBye);
