@@ -98,7 +98,8 @@ async def test_a_caller_of_both_laws_and_more_gets_the_rooms_and_its_packets_pas
         # In neither law is this what whoever decodes and encodes it would write.
         said = bytes(range(160))
         phone.speech, phone.speech_type = said, law
-        dialog = await far_end.call(server.sip, five9.NUMBER, body=phone.offer(formats="9 8 0" if law == 0 else "9 0 8"))
+        offer = phone.offer(formats="9 8 0" if law == 0 else "9 0 8")
+        dialog = await far_end.call(server.sip, five9.NUMBER, body=offer)
         assert dialog.status == 200 and formats(dialog.final.body) == [str(law), "101"]
         phone.talk_to(dialog.final.body)
         options = ("--room", ROOM, "--codec", codec, "--echo", "--seconds", "6", "--json")

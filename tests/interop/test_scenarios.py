@@ -1,4 +1,4 @@
-"""The test scenarios of LiveKit's SDKs (`SimulateScenario`), asked for by the SDKs themselves and over a bare WebSocket."""
+"""The test scenarios of LiveKit's SDKs (`SimulateScenario`), asked for by the SDKs and over a bare WebSocket."""
 
 import asyncio
 

@@ -161,7 +161,8 @@ async def test_strangers_are_put_out_and_members_do_not_notice(server):
 def addresses_at(port: int) -> set[str]:
     """From where the kernel says that somebody is connected to this port of ours, as it writes addresses."""
     lines = [line.split() for line in Path("/proc/net/tcp").read_text().splitlines()[1:]]
-    return {far.split(":")[0] for _, near, far, state, *_ in lines if (int(near.split(":")[1], 16), state) == (port, "01")}
+    here = (f"{port:04X}", "01")
+    return {far.split(":")[0] for _, near, far, state, *_ in lines if (near.split(":")[1], state) == here}
 
 
 async def test_idle_connections_keep_nobody_out(server):

@@ -34,8 +34,10 @@ const LOSSY_BACKLOG: usize = 64 * 1024;
 const SECTIONS: usize = 48;
 /// Tracks that are remembered of a section.
 const CARRIED: usize = 64;
-/// SSRCs that are remembered; a client may use as many as it likes, and needs a few.
+/// SSRCs that are remembered; a client needs a few.
 const SOURCES: usize = 128;
+/// A client that has filled that list so many times joins anew: the WebRTC stack forgets none of its SSRCs.
+const LISTS: u32 = 64;
 /// Between two requests for a key frame.
 const KEYFRAME_EVERY: Duration = Duration::from_millis(500);
 
@@ -120,6 +122,8 @@ pub(crate) struct Peer {
     pub(crate) sections: Vec<Section>,
     published: Vec<Published>,
     sources: Vec<(Ssrc, Mid, Option<Rid>)>,
+    /// How often it was full.
+    lists: u32,
     channels: [Option<ChannelId>; 2],
     backlog: [VecDeque<Bytes>; 2],
     backlog_bytes: [usize; 2],
@@ -158,6 +162,7 @@ impl Peer {
             sections: Vec::new(),
             published: Vec::new(),
             sources: Vec::new(),
+            lists: 0,
             channels: [None; 2],
             backlog: Default::default(),
             backlog_bytes: [0; 2],
@@ -377,6 +382,11 @@ impl Peer {
                 if let Some(track) = self.track_of(&packet) {
                     out.packets.push((self.room.clone(), track, packet));
                 }
+                if self.lists >= LISTS {
+                    self.lists = 0;
+                    let (peer, why) = (self.key.clone(), "too many SSRCs".to_owned());
+                    out.facts.push(PeerFact::Failed { peer, why });
+                }
             }
             Event::Connected => out.facts.push(PeerFact::Connected { peer: self.key.clone() }),
             Event::Closed => out.facts.push(PeerFact::Closed { peer: self.key.clone() }),
@@ -414,6 +424,7 @@ impl Peer {
                 let (mid, rid) = (stream.mid(), stream.rid());
                 if self.sources.len() >= SOURCES {
                     self.sources.clear();
+                    self.lists += 1;
                 }
                 self.sources.push((ssrc, mid, rid));
                 (mid, rid)

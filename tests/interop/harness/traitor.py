@@ -1,4 +1,4 @@
-"""A member of a room who sends garbage from where it is known: `python -m harness.traitor SERVER ROOM udp|tcp COUNT RATE`.
+"""A member of a room who sends garbage: `python -m harness.traitor SERVER ROOM udp|tcp COUNT RATE`.
 
 It joins, shows its key by STUN as any client does, and from then on sends what no client sends: to the server all of
 it comes from a connection of its own. When its session ends for that it joins again. At the end it prints how many

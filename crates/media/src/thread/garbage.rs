@@ -129,6 +129,28 @@ impl Scene {
     }
 }
 
+#[test]
+fn who_changes_its_ssrc_all_the_time_joins_anew() {
+    let mut scene = Scene::new();
+    while !scene.is_open {
+        scene.pass();
+    }
+    let is_told = |fact: &MediaFact| matches!(fact, MediaFact::Peer(PeerFact::Failed { .. }));
+    let mut ssrcs = 0;
+    while !scene.thread.facts.iter().any(is_told) {
+        assert!(ssrcs < 10_000, "it may have as many as it likes");
+        ssrcs += 1;
+        let mut api = scene.client.direct_api();
+        let (old, new) = (api.stream_tx_by_mid(scene.mid, None).unwrap().ssrc(), api.new_ssrc());
+        api.remove_stream_tx(old);
+        api.declare_stream_tx(new, None, scene.mid, None);
+        scene.speak();
+        scene.overheard.clear();
+        scene.pass();
+    }
+    assert!(ssrcs > 1_000, "{ssrcs}");
+}
+
 /// A packet of a kind, with bytes by chance.
 fn forged(kind: &str, overheard: &[Vec<u8>], dice: &mut Random) -> Vec<u8> {
     let length = 1 + dice.below(300) as usize;
