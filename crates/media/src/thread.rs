@@ -465,6 +465,8 @@ use moving::Take;
 pub(crate) use moving::{Order, handover};
 
 #[cfg(test)]
+mod alone;
+#[cfg(test)]
 mod garbage;
 #[cfg(test)]
 mod latency;

@@ -1,6 +1,6 @@
 //! A client under fire: what a forger sends from the client's own address, whatever he has overheard.
 
-use super::*;
+use super::{alone::parts, *};
 use std::{net::UdpSocket as StdUdpSocket, sync::mpsc::sync_channel};
 use str0m::{
     Candidate, Event, Input, Output, Rtc, RtcConfig,
@@ -38,21 +38,7 @@ struct Scene {
 
 impl Scene {
     fn new() -> Self {
-        let parts = Parts {
-            index: 0,
-            plans: sync_channel(1).1,
-            ports: Arc::new(Ports::new(0..=0)),
-            rtc: "127.0.0.1:0".parse().unwrap(),
-            advertise: Vec::new(),
-            tcp: Vec::new(),
-            force_tcp: false,
-            names: Names::default(),
-            stack: Stack::new(),
-            quality: Quality::default(),
-            jitter: Jitter::default(),
-            clock: Arc::new(Time::default),
-            sink: Arc::new(|_| {}),
-        };
+        let parts = parts();
         let (mut thread, _, bound) = Thread::new(&parts, sync_channel(1).1).unwrap();
         let socket = StdUdpSocket::bind("127.0.0.1:0").unwrap();
         socket.set_nonblocking(true).unwrap();

@@ -1,6 +1,6 @@
 //! What is measured of a call's audio on its way through the thread, in virtual time.
 
-use super::*;
+use super::{alone::parts, *};
 use crate::{
     downlink::Downlink,
     track::{Origin, Subscriber, Track},
@@ -44,21 +44,8 @@ impl Driven {
     fn new(ptime: Duration) -> Self {
         let nanos = Arc::new(AtomicU64::new(0));
         let read = nanos.clone();
-        let parts = Parts {
-            index: 3,
-            plans: sync_channel(1).1,
-            ports: Arc::new(Ports::new(0..=0)),
-            rtc: "127.0.0.1:0".parse().unwrap(),
-            advertise: Vec::new(),
-            tcp: Vec::new(),
-            force_tcp: false,
-            names: Names::default(),
-            stack: Stack::new(),
-            quality: Quality::default(),
-            jitter: Jitter::default(),
-            clock: Arc::new(move || Time::new(read.load(Ordering::Relaxed), 0)),
-            sink: Arc::new(|_| {}),
-        };
+        let clock = Arc::new(move || Time::new(read.load(Ordering::Relaxed), 0));
+        let parts = Parts { index: 3, clock, ..parts() };
         let (thread, ..) = Thread::new(&parts, sync_channel(1).1).unwrap();
         let leg = LegKey { call: "SCL_latency".into(), leg: LegId(1) };
         let phone = StdUdpSocket::bind("127.0.0.1:0").unwrap();

@@ -1,6 +1,6 @@
 //! Who only knows a client's name, from an address of his own, over UDP and over TCP.
 
-use super::*;
+use super::{alone::parts, *};
 use crate::tcp::Handover;
 use mio::net::TcpStream;
 use std::{
@@ -20,21 +20,7 @@ struct Scene {
 }
 
 fn scene() -> Scene {
-    let parts = Parts {
-        index: 0,
-        plans: sync_channel(1).1,
-        ports: Arc::new(Ports::new(0..=0)),
-        rtc: "127.0.0.1:0".parse().unwrap(),
-        advertise: Vec::new(),
-        tcp: vec!["127.0.0.1:7881".parse().unwrap()],
-        force_tcp: false,
-        names: Names::default(),
-        stack: Stack::new(),
-        quality: Quality::default(),
-        jitter: Jitter::default(),
-        clock: Arc::new(Time::default),
-        sink: Arc::new(|_| {}),
-    };
+    let parts = Parts { tcp: vec!["127.0.0.1:7881".parse().unwrap()], ..parts() };
     let (door, streams) = sync_channel(4);
     let (mut thread, ..) = Thread::new(&parts, streams).unwrap();
     let mut client = Rtc::builder().build(thread.base);
