@@ -24,8 +24,9 @@ impl Gate {
     /// Whether this frame and the 200 ms before it were silent. An empty frame changes nothing.
     pub fn is_silent(&mut self, frame: &[i16]) -> bool {
         let peak = frame.iter().map(|sample| sample.unsigned_abs()).max().unwrap_or(0);
-        let energy: u64 = frame.iter().map(|sample| u64::from(sample.unsigned_abs()).pow(2)).sum();
-        let silent = peak <= PEAK && energy <= MEAN_SQUARE * frame.len() as u64;
+        let energy = || frame.iter().map(|sample| u64::from(sample.unsigned_abs()).pow(2)).sum::<u64>();
+        // Of a loud frame the rest is not asked.
+        let silent = peak <= PEAK && energy() <= MEAN_SQUARE * frame.len() as u64;
         let before = self.quiet;
         self.quiet = if silent { self.quiet.saturating_add(frame.len()) } else { 0 };
         silent && before >= self.hangover

@@ -7,7 +7,6 @@
 use mio::net::UdpSocket;
 use socket2::SockAddr;
 use std::{io, mem, net::SocketAddr, os::fd::AsRawFd};
-use str0m::net::Transmit;
 
 /// Datagrams in one call.
 pub(crate) const BATCH: usize = 32;
@@ -76,66 +75,91 @@ impl Inbound {
     }
 }
 
-/// Datagrams that wait to be sent together.
+/// Datagrams that wait to be sent together; the default has no room for any.
 #[derive(Default)]
 pub(crate) struct Outbound {
-    waiting: Vec<Transmit>,
+    buffers: Vec<[u8; DATAGRAM_BYTES]>,
+    lengths: [usize; BATCH],
+    destinations: [Option<SockAddr>; BATCH],
+    waiting: usize,
 }
 
 impl Outbound {
-    /// Queues a datagram; a full batch is sent at once.
-    pub(crate) fn push(&mut self, datagram: Transmit, socket: &UdpSocket) {
-        self.waiting.push(datagram);
-        if self.waiting.len() >= BATCH {
+    pub(crate) fn new() -> Self {
+        Self { buffers: vec![[0; DATAGRAM_BYTES]; BATCH], ..Self::default() }
+    }
+
+    /// Queues a datagram, if it is none of more than 2,048 bytes; a full batch is sent at once.
+    pub(crate) fn push(&mut self, destination: SocketAddr, datagram: &[u8], socket: &UdpSocket) {
+        self.write(destination, socket, |buffer| {
+            buffer.get_mut(..datagram.len())?.copy_from_slice(datagram);
+            Some(datagram.len())
+        });
+    }
+
+    /// The same for one that is written in its place; `write` returns its length, or `None` for no
+    /// datagram.
+    pub(crate) fn write(
+        &mut self,
+        destination: SocketAddr,
+        socket: &UdpSocket,
+        write: impl FnOnce(&mut [u8]) -> Option<usize>,
+    ) {
+        let Some(buffer) = self.buffers.get_mut(self.waiting) else { return };
+        let Some(length) = write(buffer) else { return };
+        self.lengths[self.waiting] = length.min(DATAGRAM_BYTES);
+        self.destinations[self.waiting] = Some(SockAddr::from(destination));
+        self.waiting += 1;
+        if self.waiting == self.buffers.len() {
             self.flush(socket);
         }
     }
 
     /// Sends what waits. What the network refuses is lost, as any datagram may be.
     pub(crate) fn flush(&mut self, socket: &UdpSocket) {
-        let mut rest = self.waiting.as_slice();
-        while !rest.is_empty() {
-            let (now, later) = rest.split_at(rest.len().min(BATCH));
-            match send(now, socket) {
-                Ok(sent) if sent > 0 => rest = rest.get(sent..).unwrap_or_default(),
+        let mut first = 0;
+        while first < self.waiting {
+            match self.send_from(first, socket) {
+                Ok(sent) if sent > 0 => first += sent,
                 // The first one cannot be sent; the others may.
-                Ok(_) => rest = rest.get(1..).unwrap_or_default(),
+                Ok(_) => first += 1,
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => break,
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-                Err(_) => rest = rest.get(1..).unwrap_or(later),
+                Err(_) => first += 1,
             }
         }
-        self.waiting.clear();
+        self.waiting = 0;
     }
-}
 
-fn send(datagrams: &[Transmit], socket: &UdpSocket) -> io::Result<usize> {
-    let mut names: [Option<SockAddr>; BATCH] = [const { None }; BATCH];
-    // SAFETY: all-zero bytes are valid for these C structures of integers and pointers.
-    let mut vectors: [libc::iovec; BATCH] = unsafe { mem::zeroed() };
-    // SAFETY: as above.
-    let mut headers: [libc::mmsghdr; BATCH] = unsafe { mem::zeroed() };
-    for (at, datagram) in datagrams.iter().enumerate() {
-        let name = names[at].insert(SockAddr::from(datagram.destination));
-        vectors[at].iov_base = datagram.contents.as_ptr().cast_mut().cast();
-        vectors[at].iov_len = datagram.contents.len();
-        headers[at].msg_hdr.msg_iov = &raw mut vectors[at];
-        headers[at].msg_hdr.msg_iovlen = 1;
-        headers[at].msg_hdr.msg_name = name.as_ptr().cast_mut().cast();
-        headers[at].msg_hdr.msg_namelen = name.len();
+    fn send_from(&self, first: usize, socket: &UdpSocket) -> io::Result<usize> {
+        // SAFETY: all-zero bytes are valid for these C structures of integers and pointers.
+        let mut vectors: [libc::iovec; BATCH] = unsafe { mem::zeroed() };
+        // SAFETY: as above.
+        let mut headers: [libc::mmsghdr; BATCH] = unsafe { mem::zeroed() };
+        let waiting = first..self.waiting;
+        let count = waiting.len();
+        for (slot, at) in waiting.enumerate() {
+            vectors[slot].iov_base = self.buffers[at].as_ptr().cast_mut().cast();
+            vectors[slot].iov_len = self.lengths[at];
+            headers[slot].msg_hdr.msg_iov = &raw mut vectors[slot];
+            headers[slot].msg_hdr.msg_iovlen = 1;
+            if let Some(name) = &self.destinations[at] {
+                headers[slot].msg_hdr.msg_name = name.as_ptr().cast_mut().cast();
+                headers[slot].msg_hdr.msg_namelen = name.len();
+            }
+        }
+        // SAFETY: every header points to a payload and a name of `self` that live until the call
+        // returns, with their true lengths; the kernel only reads them.
+        let sent = unsafe {
+            libc::sendmmsg(socket.as_raw_fd(), headers.as_mut_ptr(), count as libc::c_uint, libc::MSG_DONTWAIT)
+        };
+        usize::try_from(sent).map_err(|_| io::Error::last_os_error())
     }
-    // SAFETY: every header points to a payload and a name that live until the call returns, with
-    // their true lengths; the kernel only reads them.
-    let sent = unsafe {
-        libc::sendmmsg(socket.as_raw_fd(), headers.as_mut_ptr(), datagrams.len() as libc::c_uint, libc::MSG_DONTWAIT)
-    };
-    usize::try_from(sent).map_err(|_| io::Error::last_os_error())
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use str0m::net::{DatagramSend, Protocol};
 
     fn socket() -> UdpSocket {
         UdpSocket::bind(SocketAddr::from(([127, 0, 0, 1], 0))).unwrap()
@@ -145,10 +169,9 @@ mod tests {
     fn what_is_sent_in_batches_arrives_in_order() {
         let (sender, receiver) = (socket(), socket());
         let (source, destination) = (sender.local_addr().unwrap(), receiver.local_addr().unwrap());
-        let mut outbound = Outbound::default();
+        let mut outbound = Outbound::new();
         for n in 0..70u8 {
-            let contents = DatagramSend::from(vec![n; usize::from(n) + 1]);
-            outbound.push(Transmit { proto: Protocol::Udp, source, destination, contents }, &sender);
+            outbound.push(destination, &vec![n; usize::from(n) + 1], &sender);
         }
         outbound.flush(&sender);
         let (mut inbound, mut seen) = (Inbound::new(), 0u8);
@@ -169,13 +192,12 @@ mod tests {
     #[test]
     fn one_that_cannot_be_sent_does_not_hold_up_the_others() {
         let (sender, receiver) = (socket(), socket());
-        let (source, good) = (sender.local_addr().unwrap(), receiver.local_addr().unwrap());
-        let mut outbound = Outbound::default();
+        let good = receiver.local_addr().unwrap();
+        let mut outbound = Outbound::new();
         // An IPv6 address on an IPv4 socket, and a datagram longer than any.
         let wrong: SocketAddr = "[::1]:9".parse().unwrap();
         for (destination, length) in [(wrong, 1), (good, 70_000), (good, 3)] {
-            let contents = DatagramSend::from(vec![7; length]);
-            outbound.push(Transmit { proto: Protocol::Udp, source, destination, contents }, &sender);
+            outbound.push(destination, &vec![7; length], &sender);
         }
         outbound.flush(&sender);
         let mut inbound = Inbound::new();

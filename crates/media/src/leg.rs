@@ -22,7 +22,7 @@ use trunkline_rtp::{
     srtp::{Session, Suite},
 };
 use trunkline_sdp::Crypto;
-use trunkline_types::{Histogram, RoomSid, Time, VoiceCodec};
+use trunkline_types::{Histogram, Time, VoiceCodec};
 
 /// What is kept of the caller's voice before it is mixed: five frames of 20 ms at 16 kHz.
 pub(crate) const PLAYOUT: usize = FRAME * 5;
@@ -36,7 +36,8 @@ const PASSED: usize = 8;
 /// See the module.
 pub(crate) struct Leg {
     pub(crate) key: LegKey,
-    pub(crate) room: RoomSid,
+    /// The place of its room.
+    pub(crate) room: usize,
     /// The track of its room that is the caller's voice.
     pub(crate) track: Option<usize>,
     pub(crate) rtp: UdpSocket,
@@ -152,12 +153,13 @@ pub(crate) struct Started {
 }
 
 impl Leg {
-    pub(crate) fn new(key: LegKey, room: RoomSid, sockets: (StdUdpSocket, StdUdpSocket), now: Time) -> Self {
+    /// A leg that has yet to enter its room.
+    pub(crate) fn new(key: LegKey, sockets: (StdUdpSocket, StdUdpSocket), now: Time) -> Self {
         // Unpredictable enough for RTP: the call's id is random.
         let seed = key.call.as_str().bytes().fold(0x811c_9dc5_u32, |h, b| (h ^ u32::from(b)).wrapping_mul(0x0100_0193));
         Self {
             key,
-            room,
+            room: usize::MAX,
             track: None,
             rtp: UdpSocket::from_std(sockets.0),
             rtcp: UdpSocket::from_std(sockets.1),
@@ -343,16 +345,12 @@ impl Leg {
     /// The next 20 ms of the caller's voice at the room's rate; silence where there is none.
     pub(crate) fn hear(&mut self, frame: &mut [i16]) {
         let Some(resamplers) = &mut self.resamplers else {
-            for slot in frame.iter_mut() {
-                *slot = self.voice.pop_front().unwrap_or(0);
-            }
+            take(&mut self.voice, frame);
             return;
         };
         let mut own = [0; FRAME];
         let samples = usize::try_from(self.codec.rate() / 50).unwrap_or(FRAME).min(FRAME);
-        for slot in &mut own[..samples] {
-            *slot = self.voice.pop_front().unwrap_or(0);
-        }
+        take(&mut self.voice, &mut own[..samples]);
         resamplers.0.process(&own[..samples], frame);
     }
 
@@ -446,6 +444,16 @@ impl Leg {
         }
         MediaFact::Closed { leg: self.key, stats: self.stats }
     }
+}
+
+/// Takes samples out of a queue; those it does not have stay as they are.
+pub(crate) fn take(queue: &mut VecDeque<i16>, out: &mut [i16]) {
+    let count = out.len().min(queue.len());
+    let (first, second) = queue.as_slices();
+    let at = first.len().min(count);
+    out[..at].copy_from_slice(&first[..at]);
+    out[at..count].copy_from_slice(&second[..count - at]);
+    queue.drain(..count);
 }
 
 mod former;

@@ -1,21 +1,21 @@
 //! What a room hears of a leg over WebRTC: the caller's voice, or a ringing tone until there is one.
 
 use crate::{
+    passing::Passing,
     room::FRAME,
     stages::Way,
     thread::Thread,
-    track::{Fed, Subscriber, level_of_pcm},
+    track::{Fed, Subscriber, Track},
     uplink::Uplink,
     voice::Law,
 };
-use str0m::rtp::ExtensionValues;
 use trunkline_call::media::timings::Stage;
-use trunkline_types::{RoomSid, Time, VoiceCodec};
+use trunkline_types::{Time, VoiceCodec};
 
 /// A packet of Opus without speech is no longer than this, in bytes.
 const OPUS_PAUSE: usize = 8;
-/// How loud speech is said to be that nobody has decoded.
-const OPUS_LEVEL: f32 = 0.1;
+/// How loud speech is said to be that nobody has decoded, in −dBov.
+const OPUS_LEVEL: u8 = 20;
 
 impl Thread {
     /// What a caller has said since the last time, to everybody who hears him over WebRTC.
@@ -24,18 +24,19 @@ impl Thread {
         if leg.fresh.is_empty() && leg.passed.is_empty() {
             return;
         }
-        let codec = self.rooms.get(&leg.room).map_or(VoiceCodec::Opus, |room| room.codec);
-        let found = leg.track.and_then(|at| self.rooms.get_mut(&leg.room)?.tracks.get_mut(at));
+        let Some(room) = self.rooms.get_mut(leg.room) else { return };
+        let codec = room.codec;
+        let found = leg.track.and_then(|at| room.tracks.get_mut(at));
         let is_heard = found.as_ref().is_some_and(|track| !track.subscribers.is_empty());
         if let Some(track) = found
             && !track.muted
         {
-            track.note_level(level_of_pcm(&leg.fresh));
+            track.note_pcm(&leg.fresh);
             if !leg.passed.is_empty() {
                 track.is_fed(Fed::Passed, &mut self.next_track);
             }
             for frame in leg.passed.drain(..) {
-                track.note_level(level_of_packet(codec, &frame.payload));
+                note_level(track, codec, &frame.payload);
                 self.frames.push(frame);
             }
             let rate = leg.rate();
@@ -57,31 +58,31 @@ impl Thread {
         leg.gap = 0;
         leg.fresh.clear();
         leg.passed.clear();
-        let (room, track) = (leg.room.clone(), leg.track);
+        let (place, track) = (leg.room, leg.track);
         if let Some(track) = track {
             if !self.frames.is_empty() && is_heard {
                 self.stages.moves(index, Way::Up, now);
             }
-            self.send_frames(&room, track, now);
+            self.send_frames(place, track, now);
         }
     }
 
     /// 20 ms of the ringing tone of each leg of a room that has one.
-    pub(crate) fn ring(&mut self, sid: &RoomSid, now: Time) {
-        let Some(legs) = self.rooms.get(sid).map(|room| room.legs.len()) else { return };
+    pub(crate) fn ring(&mut self, place: usize, now: Time) {
+        let Some(legs) = self.rooms.get(place).map(|room| room.legs.len()) else { return };
         for at in 0..legs {
-            let Some(index) = self.rooms.get(sid).and_then(|room| room.legs.get(at)).copied() else { return };
+            let Some(index) = self.rooms.get(place).and_then(|room| room.legs.get(at)).copied() else { return };
             let Some(leg) = self.legs.get_mut(index) else { continue };
             let mut frame = [0; FRAME];
             let Some(length) = leg.ring(&mut frame) else { continue };
             let (rate, track) = (leg.rate(), leg.track);
-            let Some(room) = self.rooms.get_mut(sid) else { return };
+            let Some(room) = self.rooms.get_mut(place) else { return };
             let codec = room.codec;
             let Some((at, track)) = track.and_then(|at| Some((at, room.tracks.get_mut(at)?))) else { continue };
             if track.muted {
                 continue;
             }
-            track.note_level(level_of_pcm(&frame[..length]));
+            track.note_pcm(&frame[..length]);
             if track.subscribers.is_empty() {
                 continue;
             }
@@ -94,38 +95,26 @@ impl Thread {
                 uplink.push(&frame[..length], |frame| self.frames.push(frame));
                 self.stages.enter(before);
             }
-            self.send_frames(sid, at, now);
+            self.send_frames(place, at, now);
         }
     }
 
     /// Sends encoded frames of a voice of our own to its subscribers.
-    pub(crate) fn send_frames(&mut self, room: &RoomSid, index: usize, now: Time) {
+    pub(crate) fn send_frames(&mut self, place: usize, index: usize, now: Time) {
         if self.frames.is_empty() {
             return;
         }
         let before = self.stages.enter(Stage::RtcOut);
         let instant = self.instant(now);
         let frames = std::mem::take(&mut self.frames);
-        if let Some(track) = self.rooms.get(room).and_then(|r| r.tracks.get(index)) {
-            for frame in &frames {
+        if let Some(track) = self.rooms.get(place).and_then(|room| room.tracks.get(index)) {
+            for packet in frames.iter().map(Passing::of_frame) {
                 for Subscriber { peer, section } in &track.subscribers {
-                    if let Some(held) = self.peers.get_mut(*peer) {
-                        let (sequence, timestamp, marker) = (frame.sequence, frame.timestamp, frame.marker);
-                        let ext = ExtensionValues::default();
-                        held.forward(
-                            *section,
-                            track.id,
-                            false,
-                            None,
-                            sequence,
-                            timestamp,
-                            marker,
-                            ext,
-                            &frame.payload,
-                            instant,
-                        );
+                    if let Some(held) = self.peers.get_mut(*peer)
+                        && held.forward(*section, track, &packet, instant, &self.socket, &mut self.outbound)
+                    {
+                        self.touched.push(*peer);
                     }
-                    self.touched.push(*peer);
                 }
             }
         }
@@ -137,14 +126,14 @@ impl Thread {
 }
 
 /// How loud a packet is. Of Opus only a decoder knows it; one without speech has a few bytes.
-fn level_of_packet(codec: VoiceCodec, payload: &[u8]) -> f32 {
+fn note_level(track: &mut Track, codec: VoiceCodec, payload: &[u8]) {
     match Law::of(codec) {
-        None if payload.len() > OPUS_PAUSE => OPUS_LEVEL,
-        None => 0.0,
+        None if payload.len() > OPUS_PAUSE => track.note_dbov(OPUS_LEVEL),
+        None => {}
         Some(law) => {
             let mut pcm = [0; FRAME];
             let samples = law.decode(payload, &mut pcm);
-            level_of_pcm(&pcm[..samples])
+            track.note_pcm(&pcm[..samples]);
         }
     }
 }

@@ -235,10 +235,10 @@ impl Leg {
         if !self.takes_packets() && self.fresh.len() + pcm.len() <= self.fresh.capacity() {
             self.fresh.extend_from_slice(pcm);
         }
-        // A far end faster than its clock is cut back to the freshest audio.
-        while self.voice.len() > PLAYOUT {
-            self.voice.pop_front();
+        if self.mixed {
+            // A far end faster than its clock is cut back to the freshest audio.
+            self.voice.drain(..self.voice.len().saturating_sub(PLAYOUT));
+            self.voice.extend(pcm);
         }
-        self.voice.extend(pcm);
     }
 }

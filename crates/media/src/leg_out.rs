@@ -1,7 +1,7 @@
 //! What a SIP leg says: the room's voices, packets as they came, keys, comfort noise, reports.
 
 use crate::{
-    leg::{Leg, REPORT_EVERY},
+    leg::{Leg, REPORT_EVERY, take},
     leg_codec::PACKET_SAMPLES,
     room::FRAME,
     stages::Stages,
@@ -66,9 +66,7 @@ impl Leg {
         }
         while self.out.len() >= samples {
             let mut pcm = [0; PACKET_SAMPLES];
-            for slot in &mut pcm[..samples] {
-                *slot = self.out.pop_front().unwrap_or(0);
-            }
+            take(&mut self.out, &mut pcm[..samples]);
             let mut payload = [0; PACKET_SAMPLES / 2];
             let before = stages.enter(Stage::Encode);
             let bytes = self.codec.encode(&pcm[..samples], &mut payload);

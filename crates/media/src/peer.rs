@@ -1,6 +1,11 @@
 //! One WebRTC connection: its SDP, its ICE and DTLS, what it sends and receives.
 
-use crate::{batch::Outbound, candidates::Candidates, out_stream::OutStream, peers::Arrived};
+use crate::{
+    batch::Outbound,
+    bypass::{self, Bypass, KeySlot},
+    candidates::Candidates,
+    peers::Arrived,
+};
 use bytes::Bytes;
 use mio::net::UdpSocket;
 use std::{
@@ -14,13 +19,13 @@ use str0m::{
     change::{SdpAnswer, SdpOffer, SdpPendingOffer},
     channel::{ChannelConfig, ChannelData, ChannelId, Reliability},
     config::{CryptoProvider, DtlsCert},
-    media::{Direction, KeyframeRequestKind, MediaKind, Mid, Pt, Rid},
+    media::{Direction, KeyframeRequestKind, MediaKind, Mid, Rid},
     net::{Protocol, Receive, Transmit},
-    rtp::{ExtensionValues, RtpPacket, RtpWrite, SeqNo, Ssrc},
+    rtp::{RtpPacket, Ssrc},
 };
 use trunkline_call::media::peer::{Offered, PeerFact, PeerKey, PeerMedia};
 use trunkline_sdp::webrtc::without_audio_feedback;
-use trunkline_types::{RoomSid, TrackSid, VoiceCodec};
+use trunkline_types::{Time, TrackSid, VoiceCodec};
 
 /// Labels of the data channels every LiveKit client knows.
 const LABELS: [&str; 2] = ["_reliable", "_lossy"];
@@ -50,7 +55,7 @@ pub(crate) struct Stack {
 
 impl Stack {
     pub(crate) fn new() -> Self {
-        let provider = Arc::new(str0m::crypto::from_feature_flags());
+        let provider = Arc::new(bypass::provider());
         let certificate = provider.dtls_provider.generate_certificate();
         Self { provider, certificate }
     }
@@ -71,14 +76,6 @@ impl Stack {
         }
         config.build(now)
     }
-}
-
-/// A section on which the peer receives.
-pub(crate) struct Section {
-    pub(crate) mid: Mid,
-    pub(crate) numbers: OutStream,
-    /// The publisher's payload types and the peer's, as far as they have been needed.
-    payload_types: Vec<(Pt, Option<Pt>)>,
 }
 
 /// A section of our offers.
@@ -105,8 +102,8 @@ struct Published {
 #[derive(Default)]
 pub(crate) struct Outbox {
     pub(crate) facts: Vec<PeerFact>,
-    /// The room, its track, and the packet.
-    pub(crate) packets: Vec<(RoomSid, usize, RtpPacket)>,
+    /// The publisher's connection, the track of its room, and the packet.
+    pub(crate) packets: Vec<(usize, usize, RtpPacket)>,
     /// Sections whose receiver wants a key frame: connection and section.
     pub(crate) keyframes: Vec<(usize, Mid)>,
     /// Packets for the streams of clients, and the connections they are of.
@@ -116,9 +113,15 @@ pub(crate) struct Outbox {
 /// See the module.
 pub(crate) struct Peer {
     pub(crate) key: PeerKey,
-    pub(crate) room: RoomSid,
+    /// The place of its room.
+    pub(crate) room: usize,
     codec: VoiceCodec,
     rtc: Rtc,
+    keys: KeySlot,
+    /// Its audio, once the handshake is over.
+    bypass: Option<Box<Bypass>>,
+    /// The time it was last told.
+    told: Instant,
     pub(crate) sections: Vec<Section>,
     published: Vec<Published>,
     sources: Vec<(Ssrc, Mid, Option<Rid>)>,
@@ -146,19 +149,22 @@ pub(crate) struct Peer {
 impl Peer {
     pub(crate) fn new(
         key: PeerKey,
-        room: RoomSid,
+        room: usize,
         codec: VoiceCodec,
         stack: &Stack,
         candidates: &Candidates,
         now: Instant,
     ) -> Self {
-        let mut rtc = stack.rtc(codec, now);
+        let (mut rtc, keys) = bypass::with_slot(|| stack.rtc(codec, now));
         candidates.tell(&mut rtc);
         Self {
             key,
             room,
             codec,
             rtc,
+            keys,
+            bypass: None,
+            told: now,
             sections: Vec::new(),
             published: Vec::new(),
             sources: Vec::new(),
@@ -180,6 +186,7 @@ impl Peer {
 
     /// Answers the client's offer, with new SSRCs for some sections.
     pub(crate) fn answer(&mut self, sdp: &str, renew: &[String]) -> Result<String, String> {
+        self.agree_anew();
         for mid in renew {
             self.renew(Mid::from(mid.as_str()));
         }
@@ -198,7 +205,7 @@ impl Peer {
         let (ssrc, rtx) = (api.new_ssrc(), repairs.then(|| api.new_ssrc()));
         api.declare_stream_tx(ssrc, rtx, mid, None);
         if let Some(section) = self.sections.iter_mut().find(|s| s.mid == mid) {
-            section.numbers = OutStream::default();
+            section.renew();
         }
     }
 
@@ -227,6 +234,7 @@ impl Peer {
         remove: &[String],
         restart_ice: bool,
     ) -> Result<(String, Vec<(TrackSid, String)>), String> {
+        self.agree_anew();
         let reused: Vec<Option<Mid>> = add.iter().map(|offered| self.reuse(offered)).collect();
         let first = self.opened == 0;
         self.opened += usize::from(first);
@@ -276,6 +284,7 @@ impl Peer {
 
     /// Takes the client's answer to our offer.
     pub(crate) fn accept(&mut self, sdp: &str) -> Result<(), String> {
+        self.agree_anew();
         let pending = self.pending.take().ok_or("an answer to no offer")?;
         let answer = SdpAnswer::from_sdp_string(sdp).map_err(|why| why.to_string())?;
         self.rtc.sdp_api().accept_answer(pending, answer).map_err(|why| why.to_string())?;
@@ -293,16 +302,6 @@ impl Peer {
         if !self.ufrags.contains(&ufrag) {
             self.ufrags.push(ufrag);
         }
-    }
-
-    /// The section of that name, made when it is new.
-    pub(crate) fn section(&mut self, mid: &str) -> usize {
-        let mid = Mid::from(mid);
-        if let Some(at) = self.sections.iter().position(|s| s.mid == mid) {
-            return at;
-        }
-        self.sections.push(Section { mid, numbers: OutStream::default(), payload_types: Vec::new() });
-        self.sections.len() - 1
     }
 
     /// What comes on this section belongs to that track of the room.
@@ -332,6 +331,7 @@ impl Peer {
     /// A datagram came for it; returns whether it was meant for it. A stranger's is if its key
     /// (RFC 8489 §14.5) is that of this connection, and is dropped unless it is.
     pub(crate) fn receive(&mut self, arrived: &Arrived<'_>, to: SocketAddr, now: Instant) -> bool {
+        self.told = now;
         // What does not parse is dropped here; what parses but does not decrypt, inside.
         let Ok(receive) = Receive::new(arrived.protocol, arrived.from, to, arrived.datagram) else { return false };
         let input = Input::Receive(now, receive);
@@ -341,11 +341,15 @@ impl Peer {
         if let Err(why) = self.rtc.handle_input(input) {
             tracing::debug!(participant = %self.key.participant, %why, "a datagram was refused");
         }
+        if bypass::is_stun(arrived.datagram) {
+            self.ask_route();
+        }
         true
     }
 
     /// Time has passed.
     pub(crate) fn wake(&mut self, now: Instant) {
+        self.told = now;
         if let Err(why) = self.rtc.handle_input(Input::Timeout(now)) {
             tracing::debug!(participant = %self.key.participant, %why, "a timeout went wrong");
         }
@@ -358,6 +362,7 @@ impl Peer {
     pub(crate) fn drain(
         &mut self,
         index: usize,
+        now: Time,
         socket: &UdpSocket,
         outbound: &mut Outbound,
         out: &mut Outbox,
@@ -369,18 +374,26 @@ impl Peer {
                     self.due = Some(at);
                     return Ok(());
                 }
-                Output::Transmit(send) if send.proto == Protocol::Tcp => out.framed.push((index, send)),
-                Output::Transmit(send) => outbound.push(send, socket),
-                Output::Event(event) => self.event(index, event, out),
+                Output::Transmit(mut send) => {
+                    if bypass::is_media(&send.contents) {
+                        self.media_leaves(&mut send);
+                    }
+                    match send.proto {
+                        Protocol::Tcp => out.framed.push((index, send)),
+                        _ => outbound.push(send.destination, &send.contents, socket),
+                    }
+                }
+                Output::Event(event) => self.event(index, event, now, out),
             }
         }
     }
 
-    fn event(&mut self, index: usize, event: Event, out: &mut Outbox) {
+    fn event(&mut self, index: usize, event: Event, now: Time, out: &mut Outbox) {
         match event {
             Event::RtpPacket(packet) => {
                 if let Some(track) = self.track_of(&packet) {
-                    out.packets.push((self.room.clone(), track, packet));
+                    self.adopt(&packet, now);
+                    out.packets.push((index, track, packet));
                 }
                 if self.lists >= LISTS {
                     self.lists = 0;
@@ -390,15 +403,19 @@ impl Peer {
             }
             Event::Connected => out.facts.push(PeerFact::Connected { peer: self.key.clone() }),
             Event::Closed => out.facts.push(PeerFact::Closed { peer: self.key.clone() }),
-            Event::IceConnectionStateChange(IceConnectionState::Disconnected) => {
-                self.lost = true;
-                out.facts.push(PeerFact::Lost { peer: self.key.clone() });
-            }
-            Event::IceConnectionStateChange(IceConnectionState::Connected | IceConnectionState::Completed)
-                if self.lost =>
-            {
-                self.lost = false;
-                out.facts.push(PeerFact::Connected { peer: self.key.clone() });
+            Event::IceConnectionStateChange(state) => {
+                self.ask_route();
+                match state {
+                    IceConnectionState::Disconnected => {
+                        self.lost = true;
+                        out.facts.push(PeerFact::Lost { peer: self.key.clone() });
+                    }
+                    IceConnectionState::Connected | IceConnectionState::Completed if self.lost => {
+                        self.lost = false;
+                        out.facts.push(PeerFact::Connected { peer: self.key.clone() });
+                    }
+                    _ => {}
+                }
             }
             Event::ChannelOpen(id, label) => self.channel_opened(id, &label, out),
             Event::ChannelData(data) => self.data(data, out),
@@ -497,42 +514,6 @@ impl Peer {
             out.facts.push(PeerFact::Stuck { participant: self.key.participant.clone() });
         }
     }
-
-    /// Sends a packet of a track on a section. `payload_type` is the publisher's; `None` for a
-    /// voice of our own. `id` tells the source's numbers from those of another one.
-    #[expect(clippy::too_many_arguments, reason = "the fields of an RTP packet")]
-    pub(crate) fn forward(
-        &mut self,
-        section: usize,
-        id: u64,
-        video: bool,
-        payload_type: Option<Pt>,
-        sequence: u64,
-        timestamp: u32,
-        marker: bool,
-        ext_vals: ExtensionValues,
-        payload: &Arc<[u8]>,
-        now: Instant,
-    ) {
-        let Some(held) = self.sections.get_mut(section) else { return };
-        let key = payload_type.unwrap_or(Pt::from(0));
-        let mapped = match held.payload_types.iter().find(|(theirs, _)| *theirs == key) {
-            Some((_, mapped)) => *mapped,
-            None => {
-                let mapped = map_payload_type(&self.rtc, held.mid, payload_type, video);
-                held.payload_types.push((key, mapped));
-                mapped
-            }
-        };
-        let Some(pt) = mapped else { return };
-        let frame = if video { 3_000 } else { self.codec.frame_ticks() };
-        let Some((sequence, timestamp)) = held.numbers.number(id, sequence, timestamp, frame) else { return };
-        let mid = held.mid;
-        if let Some(stream) = self.rtc.direct_api().stream_tx_by_mid(mid, None) {
-            let write = RtpWrite::new(pt, SeqNo::from(sequence), timestamp, now, payload.clone());
-            stream.write_rtp(write.marker(marker).ext_vals(ext_vals).nackable(video));
-        }
-    }
 }
 
 const fn kind_of(media: PeerMedia) -> MediaKind {
@@ -542,16 +523,7 @@ const fn kind_of(media: PeerMedia) -> MediaKind {
     }
 }
 
-/// The payload type under which a subscriber knows a publisher's codec. All connections are made
-/// with the same codecs, but each client chooses the numbers.
-fn map_payload_type(rtc: &Rtc, mid: Mid, theirs: Option<Pt>, video: bool) -> Option<Pt> {
-    let media = rtc.media(mid)?;
-    let known = rtc.codec_config().params();
-    let remote = media.remote_pts();
-    if !video {
-        // The room's, the only one there is.
-        return known.iter().find(|p| p.spec().codec.is_audio() && remote.contains(&p.pt())).map(|p| p.pt());
-    }
-    let theirs = theirs?;
-    if remote.contains(&theirs) { Some(theirs) } else { None }
-}
+mod past;
+mod section;
+
+pub(crate) use section::Section;

@@ -3,10 +3,12 @@
 
 use crate::{
     batch::BATCH,
+    bypass,
+    passing::Passing,
     peer::Peer,
     rtc_socket::stun_ufrag,
     thread::{RTC_BUDGET, Thread},
-    track::{Origin, Subscriber, Track, level_of_dbov},
+    track::{Origin, Subscriber, Track},
     uplink::Uplink,
 };
 use std::{
@@ -14,10 +16,7 @@ use std::{
     net::SocketAddr,
     panic::{AssertUnwindSafe, catch_unwind},
 };
-use str0m::{
-    net::Protocol,
-    rtp::{ExtensionValues, RtpPacket},
-};
+use str0m::net::Protocol;
 use trunkline_call::media::{
     MediaFact,
     peer::{PeerFact, PeerKey, PeerMedia, PeerPlan, Side, TrackOrigin},
@@ -37,18 +36,23 @@ pub(crate) struct Arrived<'a> {
     pub(crate) is_stranger: bool,
 }
 
+/// Does something that may be at fault.
+fn caught<T>(work: impl FnOnce() -> T) -> std::thread::Result<T> {
+    catch_unwind(AssertUnwindSafe(work))
+}
+
 impl Thread {
     pub(crate) fn peer_plan(&mut self, plan: PeerPlan, now: Time) {
         match plan {
             PeerPlan::Offer { peer, room, codec, sdp, id, renew } => {
                 let index = self.peer(&peer, &room, codec, now);
                 let answered = self.guarded(index, |held| held.answer(&sdp, &renew));
-                self.tell(index, peer, answered, |peer, sdp| PeerFact::Answered { peer, sdp, id });
+                self.tell(index, peer, answered, now, |peer, sdp| PeerFact::Answered { peer, sdp, id });
             }
             PeerPlan::MakeOffer { peer, room, codec, add, remove, restart_ice } => {
                 let index = self.peer(&peer, &room, codec, now);
                 let offered = self.guarded(index, |held| held.offer(&add, &remove, restart_ice));
-                self.tell(index, peer, offered, |peer, (sdp, sections)| PeerFact::Offered { peer, sdp, sections });
+                self.tell(index, peer, offered, now, |peer, (sdp, sections)| PeerFact::Offered { peer, sdp, sections });
             }
             PeerPlan::Answer { peer, sdp } => {
                 let Some(index) = self.peer_index.get(&peer).copied() else { return };
@@ -95,13 +99,14 @@ impl Thread {
         if let Some(index) = self.peer_index.get(key) {
             return *index;
         }
-        let peer = Peer::new(key.clone(), room.clone(), codec, &self.stack, &self.candidates, self.instant(now));
+        let place = self.room(room, now);
+        let peer = Peer::new(key.clone(), place, codec, &self.stack, &self.candidates, self.instant(now));
         let index = self.peers.insert(peer);
         self.peer_index.insert(key.clone(), index);
-        let held = self.room(room, now);
+        let Some(held) = self.rooms.get_mut(place) else { return index };
         held.peers += 1;
         held.codec = codec;
-        for leg in &held.legs.clone() {
+        for leg in &held.legs {
             if let Some(leg) = self.legs.get_mut(*leg) {
                 leg.room_codec(codec);
             }
@@ -112,7 +117,7 @@ impl Thread {
     /// Does something to a connection; `None` if that was a fault.
     fn guarded<T>(&mut self, index: usize, work: impl FnOnce(&mut Peer) -> T) -> Option<T> {
         let peer = self.peers.get_mut(index)?;
-        catch_unwind(AssertUnwindSafe(|| work(peer))).ok()
+        caught(|| work(peer)).ok()
     }
 
     fn tell<T>(
@@ -120,13 +125,14 @@ impl Thread {
         index: usize,
         peer: PeerKey,
         outcome: Option<Result<T, String>>,
+        now: Time,
         fact: impl FnOnce(PeerKey, T) -> PeerFact,
     ) {
         match outcome {
             Some(Ok(made)) => {
                 self.note_ufrags(index);
                 self.facts.push(MediaFact::Peer(fact(peer, made)));
-                self.outbox_due(index);
+                self.drive(index, now);
             }
             Some(Err(why)) => self.facts.push(MediaFact::Peer(PeerFact::Failed { peer, why })),
             None => self.peer_fault(index),
@@ -149,7 +155,7 @@ impl Thread {
     }
 
     fn track(&mut self, room: &RoomSid, sid: &TrackSid) -> Option<&mut Track> {
-        let room = self.rooms.get_mut(room)?;
+        let room = self.rooms.named(room)?;
         room.tracks.get_mut(*room.by_sid.get(sid)?)
     }
 
@@ -164,7 +170,8 @@ impl Thread {
         let Some(found) = found else { return };
         self.next_track += 1;
         let id = self.next_track;
-        let held = self.room(room, now);
+        let place = self.room(room, now);
+        let Some(held) = self.rooms.get_mut(place) else { return };
         let index = match held.by_sid.get(&sid).copied() {
             Some(index) => {
                 if let Some(track) = held.tracks.get_mut(index) {
@@ -196,7 +203,7 @@ impl Thread {
     }
 
     fn unpublish(&mut self, room: &RoomSid, sid: &TrackSid) {
-        let Some(held) = self.rooms.get_mut(room) else { return };
+        let Some(held) = self.rooms.named(room) else { return };
         let Some(index) = held.by_sid.get(sid).copied() else { return };
         let Some(track) = held.tracks.get(index) else { return };
         let origin = track.origin.clone();
@@ -221,11 +228,12 @@ impl Thread {
         let Some(index) = self.peer_index.get(key).copied() else { return };
         let Some(peer) = self.peers.get_mut(index) else { return };
         let section = peer.section(mid);
-        let room = peer.room.clone();
+        let place = peer.room;
         let quality = self.quality;
         let (mut keyframe, instant) = (None, self.instant(now));
-        let (rate, codec) = self.rooms.get(&room).map_or((8_000, VoiceCodec::Opus), |r| (r.rate, r.codec));
-        if let Some(track) = self.track(&room, sid) {
+        let Some(room) = self.rooms.get_mut(place) else { return };
+        let (rate, codec) = (room.rate, room.codec);
+        if let Some(track) = room.by_sid.get(sid).and_then(|at| room.tracks.get_mut(*at)) {
             track.subscribers.push(Subscriber { peer: index, section });
             match track.origin {
                 Origin::Peer { peer, video: true } => keyframe = Some(peer),
@@ -237,7 +245,7 @@ impl Thread {
             }
         }
         if let Some(publisher) = keyframe
-            && let Some(track) = self.rooms.get(&room).and_then(|r| r.by_sid.get(sid)).copied()
+            && let Some(track) = room.by_sid.get(sid).copied()
             && let Some(publisher) = self.peers.get_mut(publisher)
         {
             publisher.ask_keyframe(track, instant);
@@ -251,9 +259,9 @@ impl Thread {
         if let Some(held) = peer.sections.get_mut(section) {
             held.numbers.restart();
         }
-        let room = peer.room.clone();
+        let place = peer.room;
         let gone = Subscriber { peer: index, section };
-        for (_, track) in self.rooms.get_mut(&room).into_iter().flat_map(|r| &mut r.tracks) {
+        for (_, track) in self.rooms.get_mut(place).into_iter().flat_map(|r| &mut r.tracks) {
             track.subscribers.retain(|held| *held != gone);
             if track.subscribers.is_empty() {
                 track.uplink = None;
@@ -270,7 +278,7 @@ impl Thread {
         self.close_streams(index);
         self.addresses.forget(index);
         self.due.retain(|Reverse((_, held))| *held != index);
-        if let Some(room) = self.rooms.get_mut(&peer.room) {
+        if let Some(room) = self.rooms.get_mut(peer.room) {
             room.peers = room.peers.saturating_sub(1);
             let mut gone = Vec::new();
             for (at, track) in &mut room.tracks {
@@ -286,7 +294,7 @@ impl Thread {
                 room.retire(at);
             }
         }
-        self.forget_if_empty(&peer.room);
+        self.forget_if_empty(peer.room);
     }
 
     /// Reads the shared socket; whether there may be more.
@@ -312,8 +320,14 @@ impl Thread {
         more
     }
 
-    pub(crate) fn datagram(&mut self, datagram: &[u8], from: SocketAddr, now: Time) {
+    pub(crate) fn datagram(&mut self, datagram: &mut [u8], from: SocketAddr, now: Time) {
         let known = self.addresses.get(from);
+        if let Some(index) = known
+            && bypass::is_media(datagram)
+            && self.hear_peer(index, datagram, now)
+        {
+            return;
+        }
         let index = match known {
             Some(index) => index,
             // From an address nobody knows only a binding request with one of our names counts.
@@ -337,13 +351,35 @@ impl Thread {
         }
     }
 
+    /// Forwards audio of a connection that comes past its stack; whether it was that.
+    pub(crate) fn hear_peer(&mut self, index: usize, datagram: &mut [u8], now: Time) -> bool {
+        let Some(peer) = self.peers.get_mut(index) else { return false };
+        let before = self.stages.enter(Stage::RtcIn);
+        let heard = caught(|| peer.hear(datagram, now));
+        self.stages.enter(Stage::RtcOut);
+        let is_audio = match heard {
+            Ok(None) => false,
+            Ok(Some(None)) => true,
+            Ok(Some(Some((track, packet)))) => {
+                self.forward(index, track, &packet, now);
+                true
+            }
+            Err(_) => {
+                self.peer_fault(index);
+                true
+            }
+        };
+        self.stages.enter(before);
+        is_audio
+    }
+
     /// Gives a connection what came for it; returns whether that was meant for it.
     pub(crate) fn take_in(&mut self, index: usize, arrived: Arrived<'_>, now: Time) -> bool {
         let instant = self.instant(now);
         let Some(to) = self.candidates.facing(arrived.from, arrived.protocol) else { return false };
         let Some(peer) = self.peers.get_mut(index) else { return false };
         let before = self.stages.enter(Stage::RtcIn);
-        let taken = catch_unwind(AssertUnwindSafe(|| peer.receive(&arrived, to, instant)));
+        let taken = caught(|| peer.receive(&arrived, to, instant));
         match taken {
             Ok(true) => self.drive(index, now),
             Ok(false) => {}
@@ -366,7 +402,7 @@ impl Thread {
             match peer.due {
                 Some(at) if at <= instant => {
                     peer.due = None;
-                    if catch_unwind(AssertUnwindSafe(|| peer.wake(instant))).is_err() {
+                    if caught(|| peer.wake(instant)).is_err() {
                         self.peer_fault(index);
                         continue;
                     }
@@ -382,10 +418,10 @@ impl Thread {
     }
 
     /// Sends what a connection has to send and takes out what it has to tell.
-    pub(crate) fn drive(&mut self, index: usize, _now: Time) {
+    pub(crate) fn drive(&mut self, index: usize, now: Time) {
         let Some(peer) = self.peers.get_mut(index) else { return };
         let (socket, outbound, outbox) = (&self.socket, &mut self.outbound, &mut self.outbox);
-        match catch_unwind(AssertUnwindSafe(|| peer.drain(index, socket, outbound, outbox))) {
+        match caught(|| peer.drain(index, now, socket, outbound, outbox)) {
             Err(_) => self.peer_fault(index),
             Ok(Err(why)) => {
                 tracing::debug!(participant = %peer.key.participant, %why, "a connection has failed");
@@ -405,17 +441,13 @@ impl Thread {
         self.due.push(Reverse((at, index)));
     }
 
-    fn outbox_due(&mut self, index: usize) {
-        self.drive(index, Time::default());
-    }
-
     /// Forwards what connections have received, until nothing is left to do.
     pub(crate) fn settle(&mut self, now: Time) {
         let before = self.stages.enter(Stage::RtcOut);
         while !self.outbox.packets.is_empty() || !self.outbox.keyframes.is_empty() {
             let mut packets = std::mem::take(&mut self.outbox.packets);
-            for (room, track, packet) in packets.drain(..) {
-                self.forward(&room, track, &packet, now);
+            for (publisher, track, packet) in packets.drain(..) {
+                self.forward(publisher, track, &Passing::of_stack(&packet), now);
             }
             if self.outbox.packets.is_empty() {
                 self.outbox.packets = packets;
@@ -440,7 +472,7 @@ impl Thread {
         let Some(peer) = self.peers.get(index) else { return };
         let Some(section) = peer.sections.iter().position(|s| s.mid == mid) else { return };
         let wanted = Subscriber { peer: index, section };
-        let Some(room) = self.rooms.get(&peer.room) else { return };
+        let Some(room) = self.rooms.get(peer.room) else { return };
         let found = room.tracks.iter().find(|(_, t)| t.subscribers.contains(&wanted));
         if let Some((track, Track { origin: Origin::Peer { peer: publisher, .. }, .. })) = found {
             let (publisher, instant) = (*publisher, self.instant(now));
@@ -452,54 +484,44 @@ impl Thread {
     }
 
     /// One packet of a publisher to everybody who hears or sees it.
-    fn forward(&mut self, room: &RoomSid, index: usize, packet: &RtpPacket, now: Time) {
+    fn forward(&mut self, publisher: usize, index: usize, packet: &Passing<'_>, now: Time) {
         let instant = self.instant(now);
-        let Some(room) = self.rooms.get_mut(room) else { return };
+        let Some(room) = self.peers.get(publisher).and_then(|peer| self.rooms.get_mut(peer.room)) else { return };
         let Some(track) = room.tracks.get_mut(index) else { return };
         let Origin::Peer { video, .. } = track.origin else { return };
-        let header = &packet.header;
         let clock = if video { VIDEO_CLOCK } else { room.codec.clock() };
-        track.arrivals.note(track.id, *packet.seq_no, header.timestamp, clock, now);
-        let ext_vals = ExtensionValues {
-            audio_level: header.ext_vals.audio_level,
-            voice_activity: header.ext_vals.voice_activity,
-            video_orientation: header.ext_vals.video_orientation,
-            ..Default::default()
-        };
-        if let Some(level) = header.ext_vals.audio_level
+        track.arrivals.note(track.id, packet.sequence, packet.timestamp, clock, now);
+        if let Some(level) = packet.level
             && !track.muted
         {
-            track.note_level(level_of_dbov(level));
+            track.note_dbov(level.level);
         }
-        if track.is_for_phones() && !track.muted && !room.legs.is_empty() && !packet.payload.is_empty() {
+        let payload = packet.payload.bytes();
+        if track.is_for_phones() && !track.muted && !room.legs.is_empty() && !payload.is_empty() {
             if track.downlink.is_none() {
                 track.downlink = crate::downlink::Downlink::new(room.codec, room.rate, self.jitter).map(Box::new);
             }
             if let Some(downlink) = &mut track.downlink {
-                downlink.push(header.sequence_number, header.timestamp, header.marker, &packet.payload, now);
+                downlink.push(packet.sequence as u16, packet.timestamp, packet.marker, payload, now);
             }
         }
-        // Listeners are driven once the packet is with all of them: the list is not held meanwhile.
-        let id = track.id;
-        for at in 0..track.subscribers.len() {
-            let Some(Subscriber { peer, section }) = track.subscribers.get(at).copied() else { continue };
-            if let Some(held) = self.peers.get_mut(peer) {
-                let (sequence, pt) = (*packet.seq_no, Some(header.payload_type));
-                let (timestamp, marker) = (header.timestamp, header.marker);
-                let payload = &packet.payload;
-                held.forward(section, id, video, pt, sequence, timestamp, marker, ext_vals.clone(), payload, instant);
+        for Subscriber { peer, section } in &track.subscribers {
+            if let Some(held) = self.peers.get_mut(*peer)
+                && held.forward(*section, track, packet, instant, &self.socket, &mut self.outbound)
+            {
+                self.touched.push(*peer);
             }
-            self.touched.push(peer);
         }
         self.drive_touched(now);
     }
 
+    /// Listeners are driven once a packet is with all of them.
     pub(crate) fn drive_touched(&mut self, now: Time) {
         let mut touched = std::mem::take(&mut self.touched);
         let instant = self.instant(now);
         for index in touched.drain(..) {
             // What was written leaves with the next time that passes.
-            let woken = self.peers.get_mut(index).map(|peer| catch_unwind(AssertUnwindSafe(|| peer.wake(instant))));
+            let woken = self.peers.get_mut(index).map(|peer| caught(|| peer.wake(instant)));
             match woken {
                 Some(Err(_)) => self.peer_fault(index),
                 _ => self.drive(index, now),

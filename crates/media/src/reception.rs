@@ -6,7 +6,7 @@ use trunkline_call::media::{
     MediaFact,
     peer::{PeerFact, Reception},
 };
-use trunkline_types::{RoomSid, Time};
+use trunkline_types::Time;
 
 /// Frames of 20 ms between two reports: five seconds.
 pub(crate) const REPORT_EVERY: u16 = 250;
@@ -73,8 +73,8 @@ impl Arrivals {
 
 impl Thread {
     /// Tells now and then how the tracks of the room's publishers arrive.
-    pub(crate) fn report_reception(&mut self, sid: &RoomSid) {
-        let Some(room) = self.rooms.get_mut(sid) else { return };
+    pub(crate) fn report_reception(&mut self, place: usize) {
+        let Some(room) = self.rooms.get_mut(place) else { return };
         room.until_reception = room.until_reception.saturating_sub(1);
         if room.until_reception > 0 {
             return;
@@ -85,7 +85,7 @@ impl Thread {
         }
         let of_peers = room.tracks.iter_mut().filter(|(_, t)| matches!(t.origin, Origin::Peer { .. }));
         let tracks = of_peers.map(|(_, track)| (track.sid.clone(), track.arrivals.take())).collect();
-        self.facts.push(MediaFact::Peer(PeerFact::Received { room: sid.clone(), tracks }));
+        self.facts.push(MediaFact::Peer(PeerFact::Received { room: room.sid.clone(), tracks }));
     }
 }
 

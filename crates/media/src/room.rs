@@ -6,13 +6,14 @@ use crate::{
 };
 use slab::Slab;
 use std::collections::HashMap;
-use trunkline_types::{ParticipantSid, TrackSid, VoiceCodec};
+use trunkline_types::{ParticipantSid, RoomSid, TrackSid, VoiceCodec};
 
 /// Samples of 20 ms at 16 kHz: the largest frame.
 pub(crate) const FRAME: usize = 320;
 
 /// See the module.
 pub(crate) struct Room {
+    pub(crate) sid: RoomSid,
     pub(crate) legs: Vec<usize>,
     pub(crate) builtins: HashMap<ParticipantSid, Member>,
     pub(crate) tracks: Slab<Track>,
@@ -32,8 +33,9 @@ pub(crate) struct Room {
 }
 
 impl Room {
-    pub(crate) fn new() -> Self {
+    pub(crate) fn new(sid: RoomSid) -> Self {
         Self {
+            sid,
             legs: Vec::with_capacity(1),
             builtins: HashMap::new(),
             tracks: Slab::with_capacity(1),
@@ -49,6 +51,11 @@ impl Room {
 
     pub(crate) fn is_empty(&self) -> bool {
         self.legs.is_empty() && self.builtins.is_empty() && self.peers == 0
+    }
+
+    /// Whether the phones in it hear each other or somebody of ours: their voices are mixed.
+    pub(crate) fn is_mixed(&self) -> bool {
+        self.legs.len() > 1 || !self.builtins.is_empty()
     }
 
     /// Samples of one frame of its mix.

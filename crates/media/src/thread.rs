@@ -10,6 +10,7 @@ use crate::{
     peer::{Outbox, Peer, Stack},
     ports::Ports,
     room::{FRAME, Room},
+    rooms::Rooms,
     rtc_socket,
     stages::Stages,
     tcp::{Handover, Names, Streams, stream_of},
@@ -152,14 +153,15 @@ pub(crate) struct Thread {
     leg_index: HashMap<LegKey, usize>,
     /// The leg of another thread for which plans wait.
     awaited: Option<Take>,
-    pub(crate) rooms: HashMap<RoomSid, Box<Room>>,
+    pub(crate) rooms: Rooms,
     pub(crate) peers: Slab<Peer>,
     pub(crate) peer_index: HashMap<PeerKey, usize>,
     pub(crate) by_ufrag: HashMap<String, usize>,
     pub(crate) addresses: Addresses,
     /// When connections want to be driven; an entry may be out of date.
     pub(crate) due: BinaryHeap<Reverse<(Instant, usize)>>,
-    pub(crate) wheel: Wheel<RoomSid>,
+    /// The places of rooms.
+    pub(crate) wheel: Wheel<usize>,
     pub(crate) socket: UdpSocket,
     pub(crate) candidates: Candidates,
     pub(crate) names: Names,
@@ -179,7 +181,7 @@ pub(crate) struct Thread {
     /// Connections that were given something to send.
     pub(crate) touched: Vec<usize>,
     /// Rooms whose time has come, kept to be reused.
-    pub(crate) ticking: Vec<RoomSid>,
+    pub(crate) ticking: Vec<usize>,
     /// What each leg of the room under way said, kept to be reused.
     pub(crate) heard: Vec<[i16; FRAME]>,
     /// What built-in participants said that somebody hears over WebRTC.
@@ -209,7 +211,7 @@ impl Thread {
             legs: Slab::new(),
             leg_index: HashMap::new(),
             awaited: None,
-            rooms: HashMap::new(),
+            rooms: Rooms::default(),
             peers: Slab::new(),
             peer_index: HashMap::new(),
             by_ufrag: HashMap::new(),
@@ -227,7 +229,7 @@ impl Thread {
             facts: Vec::with_capacity(64),
             outbox: Outbox::default(),
             inbound: Inbound::new(),
-            outbound: Outbound::default(),
+            outbound: Outbound::new(),
             frames: Vec::with_capacity(4),
             buffer: vec![0; 4096],
             ready: Vec::with_capacity(64),
@@ -270,8 +272,8 @@ impl Thread {
                     && let Some(leg) = self.legs.get_mut(index)
                 {
                     leg.negotiated(media);
-                    let room = leg.room.clone();
-                    self.set_rate(&room);
+                    let room = leg.room;
+                    self.set_rate(room);
                 }
             }
             MediaPlan::Start { leg, initial_timeout, timeout } => {
@@ -301,21 +303,24 @@ impl Thread {
             MediaPlan::Move { leg, to, .. } => self.move_here(&leg, to, now),
             MediaPlan::Close { leg } => self.close(&leg),
             MediaPlan::StartBuiltin { participant, room, builtin } => {
-                let held = self.room(&room, now);
-                let rate = held.rate;
-                held.builtins.insert(participant.clone(), Member::new(&builtin, rate));
+                let place = self.room(&room, now);
+                if let Some(held) = self.rooms.get_mut(place) {
+                    let rate = held.rate;
+                    held.builtins.insert(participant.clone(), Member::new(&builtin, rate));
+                }
                 self.facts.push(MediaFact::BuiltinReady { participant, room });
             }
             MediaPlan::PlayBuiltin { participant, room } => {
-                if let Some(member) = self.rooms.get_mut(&room).and_then(|r| r.builtins.get_mut(&participant)) {
+                if let Some(member) = self.rooms.named(&room).and_then(|r| r.builtins.get_mut(&participant)) {
                     member.play();
                 }
             }
             MediaPlan::StopBuiltin { participant, room } => {
-                if let Some(held) = self.rooms.get_mut(&room) {
+                let Some(place) = self.rooms.place(&room) else { return };
+                if let Some(held) = self.rooms.get_mut(place) {
                     held.builtins.remove(&participant);
                 }
-                self.forget_if_empty(&room);
+                self.forget_if_empty(place);
             }
         }
     }
@@ -328,26 +333,28 @@ impl Thread {
         self.leg_index.get(key).copied()
     }
 
-    /// The room, which begins to tick when it is new.
-    pub(crate) fn room(&mut self, sid: &RoomSid, now: Time) -> &mut Room {
-        if !self.rooms.contains_key(sid) {
-            self.wheel.add(sid.clone(), now);
+    /// The place of the room, which begins to tick when it is new.
+    pub(crate) fn room(&mut self, sid: &RoomSid, now: Time) -> usize {
+        if let Some(place) = self.rooms.place(sid) {
+            return place;
         }
-        self.rooms.entry(sid.clone()).or_insert_with(|| Box::new(Room::new()))
+        let place = self.rooms.insert(Room::new(sid.clone()));
+        self.wheel.add(place, now);
+        place
     }
 
-    pub(crate) fn forget_if_empty(&mut self, sid: &RoomSid) {
-        if self.rooms.get(sid).is_some_and(|room| room.is_empty()) {
-            self.rooms.remove(sid);
-            self.wheel.remove(sid);
+    pub(crate) fn forget_if_empty(&mut self, place: usize) {
+        if self.rooms.get(place).is_some_and(Room::is_empty) {
+            self.rooms.remove(place);
+            self.wheel.remove(&place);
         }
     }
 
     fn open(&mut self, key: LegKey, room: RoomSid, local: IpAddr, now: Time) {
         let opened = self.ports.open(local).and_then(|sockets| {
-            let leg = Box::new(Leg::new(key.clone(), room.clone(), sockets, now));
+            let leg = Box::new(Leg::new(key.clone(), sockets, now));
             let rtp = leg.local().ok_or("the RTP socket has no address")?;
-            self.enter(leg, room, now).map_err(|(_, why)| why)?;
+            self.enter(leg, &room, now).map_err(|(_, why)| why)?;
             Ok(rtp)
         });
         self.facts.push(match opened {
@@ -357,8 +364,8 @@ impl Thread {
     }
 
     /// Lets the room mix as wide as its best phone hears.
-    fn set_rate(&mut self, sid: &RoomSid) {
-        let Some(room) = self.rooms.get_mut(sid) else { return };
+    fn set_rate(&mut self, place: usize) {
+        let Some(room) = self.rooms.get_mut(place) else { return };
         let widest =
             room.legs.iter().filter_map(|leg| self.legs.get(*leg)).map(|leg| leg.rate()).max().unwrap_or(8_000);
         if room.rate != widest {
@@ -389,8 +396,8 @@ impl Thread {
         // A socket that cannot be taken off the list goes with its descriptor.
         let _ = self.poll.registry().deregister(&mut leg.rtp);
         let _ = self.poll.registry().deregister(&mut leg.rtcp);
-        let sid = leg.room.clone();
-        if let Some(room) = self.rooms.get_mut(&sid) {
+        let place = leg.room;
+        if let Some(room) = self.rooms.get_mut(place) {
             room.legs.retain(|held| *held != index);
             if room.legs.is_empty() {
                 for (_, track) in &mut room.tracks {
@@ -398,8 +405,8 @@ impl Thread {
                 }
             }
         }
-        self.set_rate(&sid);
-        self.forget_if_empty(&sid);
+        self.set_rate(place);
+        self.forget_if_empty(place);
         self.facts.push(leg.close());
         self.report_timings();
     }
@@ -470,5 +477,7 @@ mod alone;
 mod garbage;
 #[cfg(test)]
 mod latency;
+#[cfg(test)]
+mod past;
 #[cfg(test)]
 mod strangers;

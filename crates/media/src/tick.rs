@@ -1,16 +1,10 @@
 //! 20 ms of a room: everybody hears everybody but himself.
 
-use crate::{
-    leg_out::Said,
-    room::FRAME,
-    stages::Way,
-    thread::Thread,
-    track::{Origin, level_of_pcm},
-};
+use crate::{leg_out::Said, room::FRAME, stages::Way, thread::Thread, track::Origin};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use trunkline_audio::mix;
 use trunkline_call::media::{MediaFact, peer::PeerFact, timings::Stage};
-use trunkline_types::{RoomSid, Time};
+use trunkline_types::Time;
 
 /// Frames between two reports of who speaks.
 const REPORT_EVERY: u8 = 20;
@@ -21,21 +15,22 @@ impl Thread {
     pub(crate) fn tick_rooms(&mut self, now: Time) {
         let mut due = std::mem::take(&mut self.ticking);
         self.wheel.due(now, &mut due);
-        for sid in due.drain(..) {
-            if catch_unwind(AssertUnwindSafe(|| self.tick(&sid, now))).is_err() {
-                tracing::error!(room = %sid, "a fault while a room was mixed");
+        for place in due.drain(..) {
+            if catch_unwind(AssertUnwindSafe(|| self.tick(place, now))).is_err() {
+                let room = self.rooms.get(place).map(|room| room.sid.as_str());
+                tracing::error!(room, "a fault while a room was mixed");
             }
         }
         self.ticking = due;
     }
 
-    fn tick(&mut self, sid: &RoomSid, now: Time) {
-        self.ring(sid, now);
+    fn tick(&mut self, place: usize, now: Time) {
+        self.ring(place, now);
         let before = self.stages.enter(Stage::Mix);
-        self.mix(sid, now);
+        self.mix(place, now);
         self.stages.enter(before);
-        self.encode_builtins(sid, now);
-        let Some(room) = self.rooms.get_mut(sid) else { return };
+        self.encode_builtins(place, now);
+        let Some(room) = self.rooms.get_mut(place) else { return };
         for at in 0..room.legs.len() {
             let Some(leg) = room.legs.get(at).and_then(|index| self.legs.get_mut(*index)) else { continue };
             leg.check_silence(now, &mut self.facts);
@@ -51,34 +46,35 @@ impl Thread {
         room.until_report = room.until_report.saturating_sub(1);
         if room.until_report == 0 {
             room.until_report = REPORT_EVERY;
-            self.report_speaking(sid);
+            self.report_speaking(place);
         }
-        self.report_reception(sid);
+        self.report_reception(place);
     }
 
-    fn mix(&mut self, sid: &RoomSid, now: Time) {
-        let Some(room) = self.rooms.get_mut(sid) else { return };
+    fn mix(&mut self, place: usize, now: Time) {
+        let Some(room) = self.rooms.get_mut(place) else { return };
         if room.legs.is_empty() && room.builtins.is_empty() {
             return;
         }
-        if self.relay(sid, now) {
+        if self.relay(place, now) {
             return;
         }
-        let Some(room) = self.rooms.get_mut(sid) else { return };
+        let Some(room) = self.rooms.get_mut(place) else { return };
         let length = room.frame();
         self.heard.clear();
-        let is_mixed = room.legs.len() > 1 || !room.builtins.is_empty();
+        let is_mixed = room.is_mixed();
         let mut voices = [0; FRAME];
         let mut listens = false;
         for index in &room.legs {
-            let mut frame = [0; FRAME];
-            if let Some(leg) = self.legs.get_mut(*index) {
-                leg.mixed = is_mixed;
+            let Some(leg) = self.legs.get_mut(*index) else { continue };
+            leg.mixed = is_mixed;
+            listens |= leg.is_started();
+            if is_mixed {
+                let mut frame = [0; FRAME];
                 leg.hear(&mut frame[..length]);
-                listens |= leg.is_started();
+                mix::add(&mut voices[..length], &frame[..length]);
+                self.heard.push(frame);
             }
-            mix::add(&mut voices[..length], &frame[..length]);
-            self.heard.push(frame);
         }
         let mut said = [0; FRAME];
         let mut spoken = room.legs.len() > 1;
@@ -101,8 +97,7 @@ impl Thread {
             }
         }
         room.drop_finished();
-        let mut wire = [0; FRAME];
-        mix::add(&mut wire[..length], &said[..length]);
+        let mut wire = said;
         mix::add(&mut wire[..length], &voices[..length]);
         self.spoken_builtins.clear();
         for (participant, member) in &mut room.builtins {
@@ -136,8 +131,8 @@ impl Thread {
     }
 
     /// Where the only phone speaks the room's codec and hears at most one voice, packets go to it as they came.
-    fn relay(&mut self, sid: &RoomSid, now: Time) -> bool {
-        let Some(room) = self.rooms.get_mut(sid) else { return false };
+    fn relay(&mut self, place: usize, now: Time) -> bool {
+        let Some(room) = self.rooms.get_mut(place) else { return false };
         let [index] = room.legs[..] else { return false };
         let Some(leg) = self.legs.get_mut(index).filter(|leg| leg.takes_packets()) else { return false };
         let mut voices = room.tracks.iter_mut().filter(|(_, t)| !t.muted && t.downlink.is_some());
@@ -160,39 +155,39 @@ impl Thread {
     }
 
     /// What built-in participants said, to those who hear them over WebRTC.
-    fn encode_builtins(&mut self, sid: &RoomSid, now: Time) {
+    fn encode_builtins(&mut self, place: usize, now: Time) {
         let spoken = std::mem::take(&mut self.spoken_builtins);
         for (participant, frame) in &spoken {
-            let Some(room) = self.rooms.get_mut(sid) else { break };
+            let Some(room) = self.rooms.get_mut(place) else { break };
             let length = room.frame();
             let own = |origin: &Origin| matches!(origin, Origin::Builtin(held) if held == participant);
             let Some((index, track)) = room.tracks.iter_mut().find(|(_, t)| own(&t.origin)) else { continue };
-            track.note_level(level_of_pcm(&frame[..length]));
+            track.note_pcm(&frame[..length]);
             if let Some(uplink) = &mut track.uplink {
                 let before = self.stages.enter(Stage::Encode);
                 uplink.push(&frame[..length], |frame| self.frames.push(frame));
                 self.stages.enter(before);
             }
-            self.send_frames(sid, index, now);
+            self.send_frames(place, index, now);
         }
         self.spoken_builtins = spoken;
     }
 
-    fn report_speaking(&mut self, sid: &RoomSid) {
-        let Some(room) = self.rooms.get_mut(sid) else { return };
+    fn report_speaking(&mut self, place: usize) {
+        let Some(room) = self.rooms.get_mut(place) else { return };
         if room.peers == 0 {
             return;
         }
         let mut levels: Vec<_> = room
             .tracks
             .iter_mut()
-            .map(|(_, track)| (track.sid.clone(), std::mem::take(&mut track.level)))
+            .map(|(_, track)| (track.sid.clone(), track.take_level()))
             .filter(|(_, level)| *level > SPEAKING)
             .collect();
         levels.sort_by(|a, b| b.1.total_cmp(&a.1));
         let spoke = !levels.is_empty();
         if spoke || room.spoke {
-            self.facts.push(MediaFact::Peer(PeerFact::Speaking { room: sid.clone(), levels }));
+            self.facts.push(MediaFact::Peer(PeerFact::Speaking { room: room.sid.clone(), levels }));
         }
         room.spoke = spoke;
     }

@@ -44,8 +44,8 @@ pub(crate) struct Track {
     pub(crate) uplink: Option<Box<Uplink>>,
     /// Of a WebRTC audio track, while there are phones.
     pub(crate) downlink: Option<Box<Downlink>>,
-    /// How loud it is: 0 to 1, the peak since the last report.
-    pub(crate) level: f32,
+    /// How loud it is: the peak since the last report.
+    loudest: Loudest,
     /// How a publisher's packets have come.
     pub(crate) arrivals: Arrivals,
     /// Tells its numbers from those of other tracks, and from its own of before a new origin.
@@ -62,7 +62,7 @@ impl Track {
             subscribers: Vec::new(),
             uplink: None,
             downlink: None,
-            level: 0.0,
+            loudest: Loudest::default(),
             arrivals: Arrivals::default(),
             id,
             fed: None,
@@ -91,23 +91,58 @@ impl Track {
         matches!(self.origin, Origin::Peer { video: false, .. })
     }
 
-    pub(crate) fn note_level(&mut self, level: f32) {
-        self.level = self.level.max(level);
+    pub(crate) fn is_video(&self) -> bool {
+        matches!(self.origin, Origin::Peer { video: true, .. })
+    }
+
+    /// A packet is as loud as an RFC 6464 extension says: 0 to 127, −dBov.
+    pub(crate) fn note_dbov(&mut self, dbov: u8) {
+        self.loudest.quietness = self.loudest.quietness.min(dbov);
+    }
+
+    /// A packet has this PCM.
+    pub(crate) fn note_pcm(&mut self, pcm: &[i16]) {
+        self.loudest.mean_square = self.loudest.mean_square.max(mean_square(pcm));
+    }
+
+    /// The peak since the last time, 0 to 1.
+    pub(crate) fn take_level(&mut self) -> f32 {
+        std::mem::take(&mut self.loudest).level()
     }
 }
 
-/// The level an RFC 6464 extension names: −127 to 0 dBov.
-pub(crate) fn level_of_dbov(dbov: i8) -> f32 {
-    if dbov <= -90 { 0.0 } else { 10f32.powf(f32::from(dbov) / 20.0).clamp(0.0, 1.0) }
+/// The loudest of some packets, as cheaply as each of them tells it.
+#[derive(Clone, Copy, Debug)]
+struct Loudest {
+    /// The least of their levels in −dBov.
+    quietness: u8,
+    /// The greatest mean square of their PCM.
+    mean_square: u32,
 }
 
-/// The level of PCM.
-pub(crate) fn level_of_pcm(pcm: &[i16]) -> f32 {
-    if pcm.is_empty() {
-        return 0.0;
+impl Default for Loudest {
+    fn default() -> Self {
+        Self { quietness: SILENT_DBOV, mean_square: 0 }
     }
-    let energy: f32 = pcm.iter().map(|s| f32::from(*s) * f32::from(*s)).sum();
-    (energy / pcm.len() as f32).sqrt() / 32_768.0
+}
+
+impl Loudest {
+    fn level(self) -> f32 {
+        let told = if self.quietness >= SILENT_DBOV { 0.0 } else { 10f32.powf(f32::from(self.quietness) / -20.0) };
+        told.max((self.mean_square as f32).sqrt() / 32_768.0)
+    }
+}
+
+/// From here on a level in −dBov is silence.
+const SILENT_DBOV: u8 = 90;
+
+/// The mean square of PCM; 0 for none.
+fn mean_square(pcm: &[i16]) -> u32 {
+    let energy: u64 = pcm
+        .chunks(2)
+        .map(|pair| u64::from(pair.iter().map(|s| i32::from(*s).pow(2).unsigned_abs()).sum::<u32>()))
+        .sum();
+    energy.checked_div(pcm.len() as u64).and_then(|mean| u32::try_from(mean).ok()).unwrap_or(0)
 }
 
 #[cfg(test)]
@@ -115,6 +150,24 @@ mod tests {
     use super::*;
     use crate::{out_stream::OutStream, uplink::Quality};
     use trunkline_types::VoiceCodec;
+
+    #[test]
+    fn the_loudest_packet_counts_and_once() {
+        let mut track = Track::new("TR_caller".into(), Origin::Gone, 0);
+        assert_eq!(track.take_level(), 0.0);
+        track.note_dbov(90);
+        track.note_pcm(&[]);
+        assert_eq!(track.take_level(), 0.0);
+        track.note_dbov(40);
+        track.note_dbov(20);
+        track.note_dbov(60);
+        track.note_pcm(&[100; 160]);
+        assert!((track.take_level() - 0.1).abs() < 1e-6);
+        track.note_pcm(&[i16::MIN; 161]);
+        track.note_pcm(&[3, -3]);
+        assert!((track.take_level() - 1.0).abs() < 1e-6);
+        assert_eq!(track.take_level(), 0.0);
+    }
 
     #[test]
     fn subscribers_hear_on_when_the_numbers_of_a_voice_begin_anew() {

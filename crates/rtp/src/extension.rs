@@ -58,11 +58,27 @@ pub fn audio_level(packet: &[u8], id: u8) -> Option<AudioLevel> {
     find(packet, id)?.first().map(|byte| AudioLevel::from_byte(*byte))
 }
 
-/// The extension with the audio level alone, to follow a header whose X bit (0x10 of the first
-/// byte) is set. `None` for an id outside 1–14.
-pub fn write_audio_level(id: u8, level: AudioLevel) -> Option<[u8; 8]> {
-    let [p0, p1] = ONE_BYTE;
-    (1..=14).contains(&id).then(|| [p0, p1, 0, 1, id << 4, level.to_byte(), 0, 0])
+/// Writes the extension with these elements, ids (1–14) and values (1–16 bytes), to follow a header
+/// whose X bit (0x10 of the first byte) is set; its length, 0 where there are no elements. `None` for
+/// what does not fit, into the form or the buffer.
+pub fn write<'a>(elements: impl IntoIterator<Item = (u8, &'a [u8])>, buffer: &mut [u8]) -> Option<usize> {
+    let mut end = 4_usize;
+    for (id, value) in elements {
+        let length = value.len().checked_sub(1).filter(|length| *length < 16 && (1..=14).contains(&id))?;
+        *buffer.get_mut(end)? = id << 4 | u8::try_from(length).ok()?;
+        let (start, after) = (end.checked_add(1)?, end.checked_add(1)?.checked_add(value.len())?);
+        buffer.get_mut(start..after)?.copy_from_slice(value);
+        end = after;
+    }
+    if end == 4 {
+        return Some(0);
+    }
+    let padded = end.next_multiple_of(4);
+    buffer.get_mut(end..padded)?.fill(0);
+    let words = u16::try_from(padded / 4).ok()?.checked_sub(1)?;
+    buffer.get_mut(..2)?.copy_from_slice(&ONE_BYTE);
+    buffer.get_mut(2..4)?.copy_from_slice(&words.to_be_bytes());
+    Some(padded)
 }
 
 #[cfg(test)]
@@ -75,12 +91,20 @@ mod tests {
         let level = AudioLevel { voice: true, level: 30 };
         let mut packet = write_header(false, 0, 1, 2, 3).to_vec();
         packet[0] |= 0x10;
-        packet.extend(write_audio_level(3, level).unwrap());
+        let mut written = [9; 20];
+        let length = write([(1, &b"7"[..]), (3, &[level.to_byte()])], &mut written).unwrap();
+        assert_eq!(length, 8);
+        packet.extend(&written[..length]);
         packet.extend([7; 20]);
         assert_eq!(audio_level(&packet, 3), Some(level));
         assert_eq!(audio_level(&packet, 4), None);
         assert_eq!(Packet::parse(&packet).unwrap().payload, [7; 20]);
-        assert_eq!(write_audio_level(15, level), None);
+        assert_eq!(find(&packet, 1), Some(&b"7"[..]));
+        assert_eq!(write([], &mut written), Some(0));
+        for (id, value) in [(15, &[1][..]), (0, &[1]), (1, &[]), (1, &[0; 17])] {
+            assert_eq!(write([(id, value)], &mut written), None);
+        }
+        assert_eq!(write([(1, &[0; 16][..])], &mut written[..19]), None);
     }
 
     #[test]

@@ -93,7 +93,7 @@ impl Call {
     fn new(codec: Codec, encrypted: bool) -> Self {
         let socket = || StdUdpSocket::bind("127.0.0.1:0").unwrap();
         let key = LegKey { call: "SCL_outage".into(), leg: LegId(1) };
-        let mut leg = Leg::new(key, "RM_outage".into(), (socket(), socket()), at(0));
+        let mut leg = Leg::new(key, (socket(), socket()), at(0));
         let source = "192.0.2.1:4000".parse().unwrap();
         let master = vec![7; SUITE.key_bytes() + SUITE.salt_bytes()];
         let crypto = Crypto {

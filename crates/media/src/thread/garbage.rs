@@ -109,7 +109,7 @@ impl Scene {
     /// Words that arrived, and packets of its voice.
     fn heard(&mut self) -> (u64, u64) {
         let words = self.thread.facts.iter().filter(|f| matches!(f, MediaFact::Peer(PeerFact::Data { .. }))).count();
-        let room = self.thread.rooms.get_mut(&self.room).unwrap();
+        let room = self.thread.rooms.named(&self.room).unwrap();
         let voice: u64 = room.tracks.iter_mut().map(|(_, track)| track.arrivals.take().received).sum();
         (words as u64, voice)
     }
@@ -186,7 +186,7 @@ fn what_a_forger_sends_from_a_clients_own_address_costs_the_client_nothing() {
         for _ in 0..PACKETS / VOLLEY {
             for _ in 0..VOLLEY {
                 let bytes = forged(kind, &overheard, &mut dice);
-                scene.thread.datagram(&bytes, from, scene.now);
+                scene.thread.datagram(&mut bytes.clone(), from, scene.now);
             }
             scene.speak();
             scene.pass();

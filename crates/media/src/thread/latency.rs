@@ -85,7 +85,7 @@ impl Driven {
             _ => None,
         });
         self.address = opened.unwrap();
-        let held = self.thread.rooms.get_mut(&room).unwrap();
+        let held = self.thread.rooms.named(&room).unwrap();
         // Nobody is behind it: what would be sent is dropped after all the work.
         held.tracks.iter_mut().for_each(|(_, track)| track.subscribers.push(Subscriber { peer: 9, section: 0 }));
         let mut spoken = Track::new("TR_anna".into(), Origin::Peer { peer: 9, video: false }, 77);
@@ -95,7 +95,7 @@ impl Driven {
 
     fn hear(&mut self, n: u64, payload: &[u8]) {
         let now = Time::new((self.now + TICK.saturating_sub(BEFORE_TURN)).nanos, 0);
-        let room = self.thread.rooms.get_mut(&self.room).unwrap();
+        let room = self.thread.rooms.named(&self.room).unwrap();
         let heard = room.tracks.iter_mut().find_map(|(_, track)| track.downlink.as_mut()).unwrap();
         heard.push(n as u16, n as u32 * 960, n == 0, payload, now);
     }
@@ -188,7 +188,7 @@ fn what_waits_for_a_longer_packet_has_waited() {
 #[test]
 fn a_phone_without_a_listener_measures_nothing() {
     let (mut driven, opus) = (Driven::new(TICK), opus());
-    let room = driven.thread.rooms.get_mut(&driven.room).unwrap();
+    let room = driven.thread.rooms.named(&driven.room).unwrap();
     room.tracks.iter_mut().for_each(|(_, track)| track.subscribers.clear());
     (0..50).for_each(|n| driven.tick(n, &opus));
     assert_eq!(driven.close().1.audio_up, Summary::default());

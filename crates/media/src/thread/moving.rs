@@ -48,7 +48,7 @@ impl Thread {
     pub(super) fn move_here(&mut self, key: &LegKey, to: RoomSid, now: Time) {
         let Some(index) = self.leg_index(key) else { return };
         self.leave(index);
-        self.join(index, to, now);
+        self.join(index, &to, now);
     }
 
     /// To another thread, which takes nothing if the leg is not here.
@@ -77,7 +77,7 @@ impl Thread {
             Ok(leg) => Some(leg),
         };
         if let Some((take, leg)) = self.awaited.take().zip(leg)
-            && let Err((leg, why)) = self.enter(leg, take.room, now)
+            && let Err((leg, why)) = self.enter(leg, &take.room, now)
         {
             tracing::error!(call = %leg.key.call, %why, "a leg could not be moved; it is closed");
             self.facts.push(leg.close());
@@ -86,7 +86,7 @@ impl Thread {
     }
 
     /// Puts a leg on the list of this thread and into a room.
-    pub(super) fn enter(&mut self, leg: Box<Leg>, room: RoomSid, now: Time) -> Result<(), (Box<Leg>, String)> {
+    pub(super) fn enter(&mut self, leg: Box<Leg>, room: &RoomSid, now: Time) -> Result<(), (Box<Leg>, String)> {
         let index = self.legs.insert(leg);
         let registry = self.poll.registry();
         let registered = self.legs.get_mut(index).map_or(Ok(()), |leg| {
@@ -104,23 +104,25 @@ impl Thread {
         Ok(())
     }
 
-    fn join(&mut self, index: usize, sid: RoomSid, now: Time) {
-        let room = self.room(&sid, now);
+    fn join(&mut self, index: usize, sid: &RoomSid, now: Time) {
+        let place = self.room(sid, now);
+        let Some(room) = self.rooms.get_mut(place) else { return };
         room.legs.push(index);
-        let codec = room.codec;
+        let (codec, is_mixed) = (room.codec, room.is_mixed());
         if let Some(leg) = self.legs.get_mut(index) {
-            leg.room = sid.clone();
+            leg.room = place;
+            leg.mixed = is_mixed;
             leg.room_codec(codec);
         }
-        self.set_rate(&sid);
+        self.set_rate(place);
     }
 
     /// Takes a leg out of its room, where its track ends.
     fn leave(&mut self, index: usize) {
         let Some(leg) = self.legs.get_mut(index) else { return };
-        let (sid, track) = (leg.room.clone(), leg.track.take());
+        let (place, track) = (leg.room, leg.track.take());
         leg.unheard();
-        if let Some(room) = self.rooms.get_mut(&sid) {
+        if let Some(room) = self.rooms.get_mut(place) {
             room.legs.retain(|held| *held != index);
             if let Some(track) = track {
                 room.retire(track);
@@ -132,7 +134,7 @@ impl Thread {
                 room.drop_finished();
             }
         }
-        self.set_rate(&sid);
-        self.forget_if_empty(&sid);
+        self.set_rate(place);
+        self.forget_if_empty(place);
     }
 }

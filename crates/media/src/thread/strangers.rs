@@ -76,12 +76,12 @@ fn forged(request: &[u8]) -> Vec<u8> {
 fn an_address_is_remembered_once_its_key_was_right() {
     let Scene { mut thread, key, request, .. } = scene();
     let stranger: SocketAddr = "127.0.0.2:9".parse().unwrap();
-    thread.datagram(&forged(&request), stranger, Time::default());
+    thread.datagram(&mut forged(&request), stranger, Time::default());
     assert_eq!(thread.addresses.get(stranger), None);
-    thread.datagram(&request, client_address(), Time::default());
+    thread.datagram(&mut request.clone(), client_address(), Time::default());
     assert_eq!(thread.addresses.get(client_address()), Some(thread.peer_index[&key]));
     // Nor can a stranger's name take an address from whom it belongs to.
-    thread.datagram(&forged(&request), client_address(), Time::default());
+    thread.datagram(&mut forged(&request), client_address(), Time::default());
     assert_eq!(thread.addresses.get(client_address()), Some(thread.peer_index[&key]));
 }
 

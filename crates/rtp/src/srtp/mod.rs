@@ -10,7 +10,11 @@ mod stream;
 mod suite;
 #[cfg(test)]
 mod tests;
+mod transform;
 
 pub use error::Error;
+pub use replay::ReplayWindow;
 pub use session::{MAX_OVERHEAD, Session};
+pub use stream::rtp_index;
 pub use suite::Suite;
+pub use transform::{RtcpTransform, RtpTransform};

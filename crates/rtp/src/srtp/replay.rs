@@ -1,8 +1,8 @@
 //! Which indices of a source have been seen (RFC 3711 §3.3.2).
 
-/// The last 128 indices.
+/// The last 128 indices of a source.
 #[derive(Clone, Copy, Debug, Default)]
-pub(super) struct ReplayWindow {
+pub struct ReplayWindow {
     highest: Option<u64>,
     /// Bit n: `highest - n` has been seen.
     seen: u128,
@@ -10,12 +10,12 @@ pub(super) struct ReplayWindow {
 
 impl ReplayWindow {
     /// The highest index seen.
-    pub(super) fn highest(&self) -> Option<u64> {
+    pub fn highest(&self) -> Option<u64> {
         self.highest
     }
 
     /// Whether an index is new. Changes nothing.
-    pub(super) fn is_new(&self, index: u64) -> bool {
+    pub fn is_new(&self, index: u64) -> bool {
         let Some(highest) = self.highest else { return true };
         match highest.checked_sub(index) {
             None => true,
@@ -24,7 +24,7 @@ impl ReplayWindow {
     }
 
     /// Takes note of an authentic packet.
-    pub(super) fn note(&mut self, index: u64) {
+    pub fn note(&mut self, index: u64) {
         let Some(highest) = self.highest else {
             self.highest = Some(index);
             self.seen = 1;

@@ -35,8 +35,9 @@ impl Streams {
     }
 }
 
-/// The index that is nearest to the highest one seen (RFC 3711 §3.3.1 and appendix A).
-pub(super) fn rtp_index(window: &ReplayWindow, sequence: u16) -> Option<u64> {
+/// The index of that sequence number that is nearest to the highest one seen (RFC 3711 §3.3.1 and
+/// appendix A); `None` beyond the last there is.
+pub fn rtp_index(window: &ReplayWindow, sequence: u16) -> Option<u64> {
     let Some(highest) = window.highest() else { return Some(sequence.into()) };
     let ahead = i64::from(sequence.wrapping_sub(highest as u16) as i16);
     // Before the first roll-over nothing is older than index 0: such a number lies ahead.

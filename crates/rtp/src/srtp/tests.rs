@@ -98,7 +98,7 @@ fn gcm_packets_of_the_rfc() {
         keys.salt[..12].copy_from_slice(&hex("51756964 2070726f 2071756f"));
         let session = || {
             let cipher = || Cipher::new(suite, &keys).unwrap();
-            Session::from_ciphers(suite, cipher(), cipher()).unwrap()
+            Session::of(RtpTransform::from_cipher(suite, cipher()), RtcpTransform::from_cipher(suite, cipher()))
         };
         let mut secret = protected(&mut session(), &plain, false);
         assert_eq!(secret, hex(expected), "{suite:?}");
@@ -114,7 +114,9 @@ fn a_gcm_report_of_the_rfc() {
     keys.encryption[..16].copy_from_slice(&hex("000102030405060708090a0b0c0d0e0f"));
     keys.salt[..12].copy_from_slice(&hex("51756964 2070726f 2071756f"));
     let cipher = || Cipher::new(Suite::AeadAes128Gcm, &keys).unwrap();
-    let mut session = Session::from_ciphers(Suite::AeadAes128Gcm, cipher(), cipher()).unwrap();
+    let suite = Suite::AeadAes128Gcm;
+    let mut session =
+        Session::of(RtpTransform::from_cipher(suite, cipher()), RtcpTransform::from_cipher(suite, cipher()));
     let mut secret =
         hex("81c8000d 4d617273 63e94885 dcdab67c a727d766 2f6b7e99 7ff5c0f7 6c06f32d c676a5f1 730d6fda 4ce09b46
          86303ded 0bb9275b c84aa458 96cf4d2f c5abf872 45d9eade 800005d4");
