@@ -26,6 +26,7 @@ mod passing;
 mod peer;
 mod peers;
 mod ports;
+mod recent;
 mod reception;
 mod room;
 mod rooms;

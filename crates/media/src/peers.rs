@@ -66,9 +66,7 @@ impl Thread {
             PeerPlan::MuteTrack { room, track, muted } => {
                 if let Some(track) = self.track(&room, &track) {
                     track.muted = muted;
-                    if let Some(downlink) = &mut track.downlink {
-                        downlink.reset();
-                    }
+                    track.hush();
                 }
             }
             PeerPlan::Subscribe { peer, mid, track } => self.subscribe(&peer, &mid, &track, now),
@@ -497,12 +495,16 @@ impl Thread {
             track.note_dbov(level.level);
         }
         let payload = packet.payload.bytes();
-        if track.is_for_phones() && !track.muted && !room.legs.is_empty() && !payload.is_empty() {
-            if track.downlink.is_none() {
-                track.downlink = crate::downlink::Downlink::new(room.codec, room.rate, self.jitter).map(Box::new);
-            }
-            if let Some(downlink) = &mut track.downlink {
-                downlink.push(packet.sequence as u16, packet.timestamp, packet.marker, payload, now);
+        if track.is_for_phones() && !track.muted && !payload.is_empty() {
+            if room.legs.is_empty() {
+                track.recent.keep(packet, now);
+            } else {
+                if track.downlink.is_none() {
+                    track.open_downlink(room.codec, room.rate, self.jitter, now);
+                }
+                if let Some(downlink) = &mut track.downlink {
+                    downlink.push(packet.sequence as u16, packet.timestamp, packet.marker, payload, now);
+                }
             }
         }
         for Subscriber { peer, section } in &track.subscribers {

@@ -1,7 +1,12 @@
 //! A track of a room: where it comes from and where it goes.
 
-use crate::{downlink::Downlink, reception::Arrivals, uplink::Uplink};
-use trunkline_types::{ParticipantSid, TrackSid};
+use crate::{
+    downlink::{Downlink, Jitter},
+    recent::Recent,
+    reception::Arrivals,
+    uplink::Uplink,
+};
+use trunkline_types::{ParticipantSid, Time, TrackSid, VoiceCodec};
 
 /// Where its media comes from, by the indexes of its thread.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -44,6 +49,8 @@ pub(crate) struct Track {
     pub(crate) uplink: Option<Box<Uplink>>,
     /// Of a WebRTC audio track, while there are phones.
     pub(crate) downlink: Option<Box<Downlink>>,
+    /// What a WebRTC audio track has said last, while there are none.
+    pub(crate) recent: Recent,
     /// How loud it is: the peak since the last report.
     loudest: Loudest,
     /// How a publisher's packets have come.
@@ -62,6 +69,7 @@ impl Track {
             subscribers: Vec::new(),
             uplink: None,
             downlink: None,
+            recent: Recent::default(),
             loudest: Loudest::default(),
             arrivals: Arrivals::default(),
             id,
@@ -89,6 +97,22 @@ impl Track {
     /// Whether the phones of the room hear it through a downlink.
     pub(crate) fn is_for_phones(&self) -> bool {
         matches!(self.origin, Origin::Peer { video: false, .. })
+    }
+
+    /// The phones of a room, which mixes at `rate` Hz, hear it from now on.
+    pub(crate) fn open_downlink(&mut self, codec: VoiceCodec, rate: u32, jitter: Jitter, now: Time) {
+        self.downlink = Downlink::new(codec, rate, jitter).map(Box::new);
+        if let Some(downlink) = &mut self.downlink {
+            self.recent.give(downlink, now);
+        }
+    }
+
+    /// They hear no more of what it has said before.
+    pub(crate) fn hush(&mut self) {
+        self.recent.forget();
+        if let Some(downlink) = &mut self.downlink {
+            downlink.reset();
+        }
     }
 
     pub(crate) fn is_video(&self) -> bool {
@@ -149,7 +173,6 @@ fn mean_square(pcm: &[i16]) -> u32 {
 mod tests {
     use super::*;
     use crate::{out_stream::OutStream, uplink::Quality};
-    use trunkline_types::VoiceCodec;
 
     #[test]
     fn the_loudest_packet_counts_and_once() {

@@ -115,6 +115,13 @@ impl Thread {
             leg.room_codec(codec);
         }
         self.set_rate(place);
+        // What is being said is heard at once.
+        let Some(room) = self.rooms.get_mut(place) else { return };
+        for (_, track) in &mut room.tracks {
+            if track.downlink.is_none() && track.recent.is_fresh(now) {
+                track.open_downlink(room.codec, room.rate, self.jitter, now);
+            }
+        }
     }
 
     /// Takes a leg out of its room, where its track ends.

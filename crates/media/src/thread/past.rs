@@ -10,7 +10,7 @@ use str0m::{
     rtp::{RawPacket, RtpPacket, RtpWrite, SeqNo, rtcp::Rtcp},
 };
 use trunkline_call::media::peer::{PeerMedia, PeerPlan, Side, TrackOrigin};
-use trunkline_types::VoiceCodec;
+use trunkline_types::{LegId, VoiceCodec};
 
 const STEP: Duration = Duration::from_millis(20);
 const ROOM: &str = "RM_past";
@@ -217,4 +217,26 @@ fn the_stack_is_asked_the_way_again_when_ice_has_spoken() {
     }
     assert!((1..100).contains(&asked), "{asked} of 1,000 packets go through the stack");
     assert_eq!(scene.listener.heard.len(), 1_010);
+}
+
+#[test]
+fn a_phone_that_comes_hears_at_once_what_is_being_said_and_nothing_that_was_muted() {
+    for muted in [false, true] {
+        let mut scene = Scene::new();
+        for _ in 0..10 {
+            scene.say(false);
+        }
+        if muted {
+            for muted in [true, false] {
+                let mute = PeerPlan::MuteTrack { room: ROOM.into(), track: "TR_voice".into(), muted };
+                scene.thread.plan(MediaPlan::Peer(mute), scene.now);
+            }
+        }
+        let leg = LegKey { call: "CL_phone".into(), leg: LegId(0) };
+        let open = MediaPlan::Open { leg, room: ROOM.into(), local: "127.0.0.1".parse().unwrap() };
+        scene.thread.plan(open, scene.now);
+        let room = scene.thread.rooms.named(&ROOM.into()).unwrap();
+        let mut heard = room.tracks.iter().filter_map(|(_, track)| track.downlink.as_ref());
+        assert_eq!(heard.any(|downlink| !downlink.is_empty()), !muted);
+    }
 }
