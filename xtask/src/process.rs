@@ -34,10 +34,17 @@ impl Stopwatch {
     }
 }
 
-/// A command whose program and arguments are given in one list.
+/// A command whose program and arguments are given in one list. It does not learn which package cargo
+/// runs here: build scripts that look at that (ring's) would build theirs anew, and all that need it.
 pub fn command<S: AsRef<OsStr>>(program: &str, args: impl IntoIterator<Item = S>) -> Command {
     let mut command = Command::new(program);
     command.args(args);
+    for name in std::env::vars_os().map(|(name, _)| name) {
+        let about_us = ["CARGO_PKG_", "CARGO_MANIFEST_"].iter().any(|start| name.to_string_lossy().starts_with(start));
+        if about_us {
+            command.env_remove(name);
+        }
+    }
     command
 }
 

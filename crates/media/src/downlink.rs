@@ -1,6 +1,6 @@
 //! A WebRTC track on its way to the phones of a room: packets in as they come, PCM out every 20 ms.
 
-use crate::{leg_out::Said, voice::VoiceDecoder};
+use crate::{said::Said, voice::VoiceDecoder};
 use std::time::Duration;
 use trunkline_rtp::{Frame, JitterBuffer, JitterConfig};
 use trunkline_types::{Time, VoiceCodec};

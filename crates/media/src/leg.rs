@@ -1,11 +1,10 @@
 //! A SIP leg: its sockets, its codec, what it hears and says.
 
 use crate::{
+    frame::{FRAME, Frame},
     leg_codec::LegCodec,
-    room::FRAME,
     sound::Player,
     stages::{self, Way},
-    uplink::Frame,
 };
 use mio::net::UdpSocket;
 use std::{

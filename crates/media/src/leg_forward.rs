@@ -1,8 +1,8 @@
 //! What a room hears of a leg over WebRTC: the caller's voice, or a ringing tone until there is one.
 
 use crate::{
+    frame::FRAME,
     passing::Passing,
-    room::FRAME,
     stages::Way,
     thread::Thread,
     track::{Fed, Subscriber, Track},

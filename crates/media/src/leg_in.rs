@@ -2,10 +2,10 @@
 
 use crate::{
     batch::Inbound,
+    frame::Frame,
     leg::{Leg, PLAYOUT},
     leg_codec::PACKET_SAMPLES,
     stages::Stages,
-    uplink::Frame,
 };
 use std::net::SocketAddr;
 use trunkline_call::media::{MediaFact, timings::Stage};

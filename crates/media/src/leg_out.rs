@@ -1,9 +1,10 @@
 //! What a SIP leg says: the room's voices, packets as they came, keys, comfort noise, reports.
 
 use crate::{
+    frame::FRAME,
     leg::{Leg, REPORT_EVERY, take},
     leg_codec::PACKET_SAMPLES,
-    room::FRAME,
+    said::Said,
     stages::Stages,
 };
 use trunkline_audio::tone::Dtmf;
@@ -13,22 +14,6 @@ use trunkline_types::Time;
 
 /// The peak of each of the two tones of a key.
 const KEY_LOUDNESS: i16 = 5_800;
-
-/// What the room says in 20 ms.
-#[derive(Clone, Copy, Debug)]
-pub(crate) enum Said<'a> {
-    /// Voices, mixed, at the room's rate.
-    Pcm(&'a [i16]),
-    /// Nobody speaks.
-    Nothing,
-    /// A packet for a leg that speaks the same codec, its length in ticks of its clock, and when it
-    /// came.
-    Packet(&'a [u8], u32, Time),
-    /// The packet before was longer than a frame and still plays.
-    Skipped,
-    /// A packet did not come: the far end makes it up.
-    Lost,
-}
 
 impl Leg {
     /// Takes 20 ms of the room, of which the oldest came at `since`, and sends a packet when one is

@@ -1,6 +1,6 @@
 //! A packet on its way from a track to those who hear or see it.
 
-use crate::uplink::Frame;
+use crate::frame::Frame;
 use std::sync::Arc;
 use str0m::rtp::{ExtensionValues, RtpPacket, VideoOrientation};
 use trunkline_rtp::extension::AudioLevel;

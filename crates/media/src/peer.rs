@@ -4,7 +4,6 @@ use crate::{
     batch::Outbound,
     bypass::{self, Bypass, KeySlot},
     candidates::Candidates,
-    peers::Arrived,
 };
 use bytes::Bytes;
 use mio::net::UdpSocket;
@@ -76,6 +75,15 @@ impl Stack {
         }
         config.build(now)
     }
+}
+
+/// What came for a connection.
+pub(crate) struct Arrived<'a> {
+    pub(crate) datagram: &'a [u8],
+    pub(crate) from: SocketAddr,
+    pub(crate) protocol: Protocol,
+    /// Nothing good has come from this address yet.
+    pub(crate) is_stranger: bool,
 }
 
 /// A section of our offers.

@@ -5,7 +5,7 @@ use crate::{
     batch::BATCH,
     bypass,
     passing::Passing,
-    peer::Peer,
+    peer::{Arrived, Peer},
     rtc_socket::stun_ufrag,
     thread::{RTC_BUDGET, Thread},
     track::{Origin, Subscriber, Track},
@@ -26,15 +26,6 @@ use trunkline_types::{ParticipantSid, RoomSid, Time, TrackSid, VoiceCodec};
 
 /// Ticks of a video's timestamps a second.
 const VIDEO_CLOCK: u32 = 90_000;
-
-/// What came for a connection.
-pub(crate) struct Arrived<'a> {
-    pub(crate) datagram: &'a [u8],
-    pub(crate) from: SocketAddr,
-    pub(crate) protocol: Protocol,
-    /// Nothing good has come from this address yet.
-    pub(crate) is_stranger: bool,
-}
 
 /// Does something that may be at fault.
 fn caught<T>(work: impl FnOnce() -> T) -> std::thread::Result<T> {

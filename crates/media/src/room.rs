@@ -2,14 +2,12 @@
 
 use crate::{
     builtin::Member,
+    frame::FRAME,
     track::{Origin, Track},
 };
 use slab::Slab;
 use std::collections::HashMap;
 use trunkline_types::{ParticipantSid, RoomSid, TrackSid, VoiceCodec};
-
-/// Samples of 20 ms at 16 kHz: the largest frame.
-pub(crate) const FRAME: usize = 320;
 
 /// See the module.
 pub(crate) struct Room {

@@ -1,6 +1,6 @@
 //! A sound on its way to a far end, 20 ms at a time.
 
-use crate::room::FRAME;
+use crate::frame::FRAME;
 use trunkline_audio::{g711, music::Music, prompt, resample::Resampler, ringing::Ringing};
 use trunkline_call::media::Sound;
 

@@ -6,15 +6,16 @@ use crate::{
     builtin::Member,
     candidates::Candidates,
     downlink::Jitter,
+    frame::{FRAME, Frame},
     leg::Leg,
     peer::{Outbox, Peer, Stack},
     ports::Ports,
-    room::{FRAME, Room},
+    room::Room,
     rooms::Rooms,
     rtc_socket,
     stages::Stages,
     tcp::{Handover, Names, Streams, stream_of},
-    uplink::{Frame, Quality},
+    uplink::Quality,
     wheel::Wheel,
 };
 use mio::{Events, Interest, Poll, Token, Waker, net::UdpSocket};

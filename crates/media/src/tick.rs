@@ -1,6 +1,6 @@
 //! 20 ms of a room: everybody hears everybody but himself.
 
-use crate::{leg_out::Said, room::FRAME, stages::Way, thread::Thread, track::Origin};
+use crate::{frame::FRAME, said::Said, stages::Way, thread::Thread, track::Origin};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use trunkline_audio::mix;
 use trunkline_call::media::{MediaFact, peer::PeerFact, timings::Stage};

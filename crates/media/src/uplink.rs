@@ -1,6 +1,6 @@
 //! A voice of our own on its way to WebRTC subscribers: PCM in, frames of 20 ms out.
 
-use crate::voice::VoiceEncoder;
+use crate::{frame::Frame, voice::VoiceEncoder};
 use std::sync::Arc;
 use trunkline_types::VoiceCodec;
 
@@ -25,14 +25,6 @@ impl Default for Quality {
     fn default() -> Self {
         Self { complexity: 1, narrowband: 24_000, wideband: 32_000 }
     }
-}
-
-/// A frame that is ready to be sent.
-pub(crate) struct Frame {
-    pub(crate) sequence: u64,
-    pub(crate) timestamp: u32,
-    pub(crate) marker: bool,
-    pub(crate) payload: Arc<[u8]>,
 }
 
 /// See the module.

@@ -22,6 +22,11 @@ use trunkline_types::Random;
 const LAST: Duration = Duration::from_secs(2);
 /// For a caller to be in its room.
 const MOMENT: Duration = Duration::from_millis(50);
+/// For a participant to have spoken for a while when the call begins: this and up to a frame more, so
+/// that the calls begin anywhere between two packets.
+const WORD: Duration = Duration::from_millis(200);
+/// Milliseconds of a frame.
+const FRAME: u32 = 20;
 /// Between two calls of a pair that begins anew.
 const PAUSE: Duration = Duration::from_millis(500);
 /// A participant that is not connected by then has failed.
@@ -244,6 +249,7 @@ async fn once(shared: &Shared, pair: u32, index: u32) -> Result<(), Error> {
     locked(&shared.joining).push(now() - begun);
     shared.joined.fetch_add(1, Ordering::Relaxed);
     if !together {
+        time::sleep(WORD + Duration::from_millis((index % FRAME).into())).await;
         call()?;
     }
     // Without a sender the callers are gone, and so is the call.

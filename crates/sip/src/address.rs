@@ -11,6 +11,9 @@ pub struct Address {
     pub uri: Uri,
     /// The header parameter `tag`.
     pub tag: Option<String>,
+    /// The header parameter `q` in thousandths: which of several Contacts is to be tried first
+    /// (RFC 3261 §20.10). `None` without one.
+    pub q: Option<u16>,
 }
 
 /// A URI.
@@ -76,11 +79,28 @@ impl Address {
             // Without brackets, parameters belong to the header (RFC 3261 §20.10).
             None => (String::new(), first, parts.get(1..).unwrap_or_default().to_vec()),
         };
-        let tag = parameters.iter().find_map(|p| {
-            let (name, value) = p.split_once('=')?;
-            name.trim().eq_ignore_ascii_case("tag").then(|| value.trim().to_owned())
-        });
-        Self { display, uri: Uri::parse(uri), tag: tag.filter(|t| !t.is_empty()) }
+        let parameter = |wanted: &str| {
+            parameters.iter().find_map(|p| {
+                let (name, value) = p.split_once('=')?;
+                name.trim().eq_ignore_ascii_case(wanted).then(|| value.trim())
+            })
+        };
+        let tag = parameter("tag").filter(|tag| !tag.is_empty()).map(str::to_owned);
+        Self { display, uri: Uri::parse(uri), tag, q: parameter("q").and_then(thousandths) }
+    }
+}
+
+/// A `qvalue`: 0 to 1 with at most three digits behind the point (RFC 3261 §25.1).
+fn thousandths(value: &str) -> Option<u16> {
+    let (whole, part) = value.split_once('.').unwrap_or((value, ""));
+    if part.len() > 3 || !part.bytes().all(|byte| byte.is_ascii_digit()) {
+        return None;
+    }
+    let part: u16 = format!("{part:0<3}").parse().ok()?;
+    match whole {
+        "0" => Some(part),
+        "1" if part == 0 => Some(1_000),
+        _ => None,
     }
 }
 
@@ -231,4 +251,22 @@ fn decoded(user: &str) -> String {
         }
     }
     String::from_utf8(bytes).unwrap_or_else(|_| user.to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::Address;
+
+    #[test]
+    fn q_is_read_in_thousandths_and_only_as_written_in_the_rfc() {
+        let q = |value: &str| Address::parse(value).q;
+        for (value, expected) in [("0", 0), ("0.", 0), ("0.5", 500), ("0.05", 50), ("1.000", 1_000), ("1", 1_000)] {
+            assert_eq!(q(&format!("\"x;q=0.1\" <sip:a@b;q=0.2>;Q = {value};tag=q")), Some(expected), "{value}");
+            assert_eq!(q(&format!("sip:a@b;q={value}")), Some(expected), "{value}");
+        }
+        for value in ["1.1", ".5", "0.1234", "2", "-0", "+1", "0.-1", "x", ""] {
+            assert_eq!(q(&format!("<sip:a@b>;q={value}")), None, "{value}");
+        }
+        assert_eq!(q("<sip:a@b;q=0.5>"), None);
+    }
 }

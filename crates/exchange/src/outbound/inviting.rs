@@ -18,6 +18,8 @@ use trunkline_types::{CallId, Time, is_reserved_header, limits, normalize_number
 const NEXT_TARGET_AFTER_MS: u32 = 2_000;
 /// Redirections of one call at most, whatever a trunk allows.
 const MAX_REDIRECTS: u8 = 10;
+/// The q of a Contact that has none: nothing is to be tried before it.
+const WANTED_MOST: u16 = 1_000;
 /// How long a target that failed is tried last.
 const AVOIDED: Duration = Duration::from_secs(30);
 /// The longest `Retry-After` that is honoured.
@@ -245,8 +247,7 @@ impl Exchange {
             if goes_on
                 && matches!(answer.status, 301 | 302 | 305 | 380 | 300)
                 && leg.redirects < allowed
-                && let Some(uri) = redirection(message)
-                && may_be_called(&leg.plan.options, &uri.user)
+                && let Some(uri) = redirection(message, &leg.plan.options)
             {
                 leg.redirects = leg.redirects.saturating_add(1);
                 if leg.plan.routes.is_empty() {
@@ -326,10 +327,16 @@ fn may_be_called(options: &Options, user: &str) -> bool {
         .is_none_or(|allowed| allowed.iter().any(|prefix| number.starts_with(&normalize_number(prefix))))
 }
 
-/// Where a 3xx points: the first Contact that is a SIP URI, with nothing in it that would break a
-/// request line.
-fn redirection(message: &Message) -> Option<Uri> {
-    let uri: Uri = message.header_values("Contact").iter().map(|value| Address::parse(value).uri).next()?;
-    let whole = uri.text.bytes().all(|b| b.is_ascii_graphic()) && uri.text.len() <= limits::URI_BYTES;
-    (matches!(uri.scheme.as_str(), "sip" | "sips") && !uri.host.is_empty() && whole).then_some(uri)
+/// Where a 3xx points: of the Contacts that are SIP URIs, may be called and have nothing in them that
+/// would break a request line, the one with the highest q; of several the first.
+fn redirection(message: &Message, options: &Options) -> Option<Uri> {
+    let leads_somewhere = |uri: &Uri| {
+        let whole = uri.text.bytes().all(|b| b.is_ascii_graphic()) && uri.text.len() <= limits::URI_BYTES;
+        matches!(uri.scheme.as_str(), "sip" | "sips") && !uri.host.is_empty() && whole
+    };
+    let contacts = message.header_values("Contact");
+    let usable = contacts.iter().map(|value| Address::parse(value));
+    let usable = usable.filter(|found| leads_somewhere(&found.uri) && may_be_called(options, &found.uri.user));
+    // The last of equals is what `max_by_key` takes.
+    usable.rev().max_by_key(|found| found.q.unwrap_or(WANTED_MOST)).map(|found| found.uri)
 }

@@ -2,7 +2,7 @@
 
 use crate::world::{SDP, World, request, target, trunk};
 use std::time::Duration;
-use trunkline_exchange::command::Code;
+use trunkline_exchange::command::{Code, RequestId};
 use trunkline_routing::record::{Options, OutboundTrunk};
 use trunkline_sip::locate::Records;
 use trunkline_types::{DisconnectReason as D, EndReason};
@@ -116,15 +116,14 @@ fn all_targets_overloaded_is_what_the_last_one_said() {
     assert_eq!(tried, [10, 11]);
 }
 
-#[test]
-fn redirections_are_followed_as_far_as_allowed() {
-    let moved = "Contact: <sip:+15551110000@192.0.2.20>\r\n";
-    let mut world = World::with(trunk(), Options { follow_redirects: Some(1), ..Options::default() });
+/// A call that is told where else whom it wants can be found, and whether it followed.
+fn redirected(options: Options, contacts: &str) -> (World, RequestId, bool) {
+    let mut world = World::with(trunk(), Options { follow_redirects: Some(1), ..options });
     let asked = world.dial(request());
     let first = world.last("INVITE");
     // The far end's own Contact comes first in the world's answers, so it is left out here.
     let text = format!(
-        "SIP/2.0 302 Moved\r\nVia: {}\r\nFrom: {}\r\nTo: {};tag=x\r\nCall-ID: {}\r\nCSeq: {}\r\n{moved}\
+        "SIP/2.0 302 Moved\r\nVia: {}\r\nFrom: {}\r\nTo: {};tag=x\r\nCall-ID: {}\r\nCSeq: {}\r\n{contacts}\
          Content-Length: 0\r\n\r\n",
         first.header("Via").unwrap(),
         first.header("From").unwrap(),
@@ -133,10 +132,35 @@ fn redirections_are_followed_as_far_as_allowed() {
         first.header("CSeq").unwrap()
     );
     world.receive(first.flow, text);
+    let followed = world.all("INVITE").len() == 2;
+    (world, asked, followed)
+}
+
+#[test]
+fn redirections_are_followed_as_far_as_allowed() {
+    let moved = "Contact: <sip:+15551110000@192.0.2.20>\r\n";
+    let (mut world, asked, followed) = redirected(Options::default(), moved);
+    assert!(followed);
     let second = world.last("INVITE");
     assert!(second.text.starts_with("INVITE sip:+15551110000@192.0.2.20 SIP/2.0\r\n"), "{}", second.text);
     assert_eq!(second.flow.remote, target(20));
     world.answer(&second, "302 Moved", "", "");
     assert_eq!(world.error(asked).sip_status.unwrap().code, 302, "once is enough");
     assert_eq!(world.all("INVITE").len(), 2);
+}
+
+#[test]
+fn of_several_contacts_the_one_wanted_most_is_called() {
+    let contacts = "Contact: <tel:+15551110000>, <sip:+15551110001@192.0.2.21>;q=0.7\r\n\
+                    Contact: \"a, b\" <sip:+15551110002@192.0.2.22;q=1>;q=0.85\r\n\
+                    Contact: sip:+15551110003@192.0.2.23;q=0.85, <sip:+44@192.0.2.24>\r\n";
+    let american = || Options { allowed_destinations: Some(vec!["+1".into()]), ..Options::default() };
+    for (options, expected) in [(american(), 22), (Options::default(), 24)] {
+        let (world, _, followed) = redirected(options, contacts);
+        assert!(followed);
+        assert_eq!(world.last("INVITE").flow.remote, target(expected));
+    }
+    let (world, asked, followed) = redirected(american(), "Contact: <sip:+44@192.0.2.24>, <tel:+15551110000>\r\n");
+    assert!(!followed);
+    assert_eq!(world.error(asked).sip_status.unwrap().code, 302);
 }

@@ -5,7 +5,7 @@ use crate::{
     downlink::{Downlink, Jitter},
     out_stream::OutStream,
     stages::Stages,
-    uplink::{Frame, Quality, Uplink},
+    uplink::{Quality, Uplink},
 };
 use trunkline_audio::{
     opus::{Decoder, Encoder, EncoderConfig},

@@ -4,7 +4,7 @@ use super::{
     Handover, Stream,
     framing::{Cut, LENGTH_BYTES, PACKET_BYTES, cut},
 };
-use crate::{bypass, peers::Arrived, thread::Thread};
+use crate::{bypass, peer::Arrived, thread::Thread};
 use mio::{Interest, Token};
 use slab::Slab;
 use std::{
