@@ -61,6 +61,11 @@ impl Downlink {
         })
     }
 
+    /// Phones hear it from now on, and what came before only as far as the delay needs it.
+    pub(crate) fn begin(&mut self, now: Time) {
+        self.jitter.begin(now);
+    }
+
     /// Another source: what is left of the old one is not played.
     pub(crate) fn reset(&mut self) {
         self.jitter.reset();

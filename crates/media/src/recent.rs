@@ -47,6 +47,7 @@ impl Recent {
                 downlink.push(kept.sequence, kept.timestamp, false, &kept.payload, came);
             }
         }
+        downlink.begin(now);
         self.forget();
     }
 

@@ -120,6 +120,8 @@ pub struct JitterBuffer {
     since_drop: u32,
     /// The share of packets lost of late.
     losses: f32,
+    /// See [`JitterBuffer::begin`].
+    begun: Option<Time>,
     stats: JitterStats,
 }
 
@@ -151,13 +153,21 @@ impl JitterBuffer {
             pausing: false,
             since_drop: DROP_EVERY,
             losses: 0.0,
+            begun: None,
             stats: JitterStats::default(),
         }
+    }
+
+    /// Somebody listens from now on. What came before is a lead, of which no more is played than the
+    /// delay needs.
+    pub fn begin(&mut self, now: Time) {
+        self.begun = Some(now);
     }
 
     /// Another source: what waits is not played. Counters stay, and what is known of the network.
     pub fn reset(&mut self) {
         self.ring.clear();
+        self.begun = None;
         self.delays.forget_source();
         self.newest = None;
         self.doubted = None;
@@ -303,7 +313,8 @@ impl JitterBuffer {
             self.speaking = false;
             return Frame::Silence;
         }
-        let slot = self.shortened(slot, delay);
+        let slot = self.without_lead(slot, now);
+        let slot = self.shortened(slot, self.delay_of(slot, now));
         self.ring.take(slot.sequence);
         self.next = slot.sequence.saturating_add(1);
         self.position = slot.timestamp.saturating_add(slot.samples);
@@ -315,6 +326,20 @@ impl JitterBuffer {
         let playing = Playing { slot, offset: 0 };
         self.playing = Some(playing);
         self.packet(playing)
+    }
+
+    /// The packet to begin with: the last of those from before anybody listened that has waited long
+    /// enough.
+    fn without_lead(&mut self, mut slot: Slot, now: Time) -> Slot {
+        let Some(begun) = self.begun.take() else { return slot };
+        while slot.arrived < begun
+            && let Some(after) = self.ring.get(slot.sequence.saturating_add(1))
+            && self.delay_of(after, now) >= self.target()
+        {
+            self.ring.take(slot.sequence);
+            slot = after;
+        }
+        slot
     }
 
     /// The packet to play instead of this one when the delay is too long.

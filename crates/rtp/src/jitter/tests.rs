@@ -312,3 +312,32 @@ fn whatever_comes_it_neither_panics_nor_grows() {
         assert!(buffer.stats().target <= Duration::from_millis(200));
     }
 }
+
+#[test]
+fn of_what_came_before_anybody_listened_no_more_is_played_than_the_delay_needs() {
+    for (listens, first_tick) in (0..20).flat_map(|listens| (0..20).map(move |after| (listens, listens + after))) {
+        let mut buffer = buffer();
+        let push = |buffer: &mut JitterBuffer, n: u32, millis: u64| {
+            buffer.push(n as u16, n * 960, false, 960, &n.to_be_bytes(), at(millis));
+        };
+        // Two that came before, and one every 20 ms.
+        push(&mut buffer, 1, 80);
+        push(&mut buffer, 2, 100);
+        buffer.begin(at(100 + listens));
+        let tick = 100 + first_tick;
+        if tick >= 120 {
+            push(&mut buffer, 3, 120);
+        }
+        let Frame::Packet { arrived, .. } = buffer.pop(at(tick)) else { panic!("{listens} {first_tick}") };
+        let waited = tick - arrived.nanos / 1_000_000;
+        assert!((20..40).contains(&waited), "{listens} {first_tick}: {waited}");
+    }
+    // What came since is played from its beginning.
+    let mut kept = buffer();
+    kept.begin(at(90));
+    for n in 0..3 {
+        kept.push(n as u16, n * 960, false, 960, &n.to_be_bytes(), at(100 + u64::from(n) * 20));
+    }
+    let Frame::Packet { payload, .. } = kept.pop(at(155)) else { panic!("nothing is played") };
+    assert_eq!(number(payload), 0);
+}
