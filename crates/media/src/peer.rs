@@ -534,4 +534,5 @@ const fn kind_of(media: PeerMedia) -> MediaKind {
 mod past;
 mod section;
 
+pub(crate) use past::Heard;
 pub(crate) use section::Section;

@@ -5,7 +5,7 @@ use crate::{
     batch::BATCH,
     bypass,
     passing::Passing,
-    peer::{Arrived, Peer},
+    peer::{Arrived, Heard, Peer},
     rtc_socket::stun_ufrag,
     thread::{RTC_BUDGET, Thread},
     track::{Origin, Subscriber, Track},
@@ -340,26 +340,20 @@ impl Thread {
         }
     }
 
-    /// Forwards audio of a connection that comes past its stack; whether it was that.
+    /// Forwards audio of a connection that comes past its stack; `false` for what the stack must see.
     pub(crate) fn hear_peer(&mut self, index: usize, datagram: &mut [u8], now: Time) -> bool {
         let Some(peer) = self.peers.get_mut(index) else { return false };
         let before = self.stages.enter(Stage::RtcIn);
         let heard = caught(|| peer.hear(datagram, now));
         self.stages.enter(Stage::RtcOut);
-        let is_audio = match heard {
-            Ok(None) => false,
-            Ok(Some(None)) => true,
-            Ok(Some(Some((track, packet)))) => {
-                self.forward(index, track, &packet, now);
-                true
-            }
-            Err(_) => {
-                self.peer_fault(index);
-                true
-            }
-        };
+        let is_foreign = matches!(heard, Ok(Heard::Foreign));
+        match heard {
+            Ok(Heard::Audio(track, packet)) => self.forward(index, track, &packet, now),
+            Ok(Heard::Foreign | Heard::Dropped) => {}
+            Err(_) => self.peer_fault(index),
+        }
         self.stages.enter(before);
-        is_audio
+        !is_foreign
     }
 
     /// Gives a connection what came for it; returns whether that was meant for it.

@@ -13,16 +13,27 @@ use str0m::{
 use trunkline_rtp::rtcp;
 use trunkline_types::Time;
 
+/// What a datagram was to a connection.
+pub(crate) enum Heard<'a> {
+    /// It is for the stack.
+    Foreign,
+    /// Nothing that anybody hears.
+    Dropped,
+    /// Audio of that track of its room.
+    Audio(usize, Passing<'a>),
+}
+
 impl Peer {
-    /// A datagram came for it that may be audio of a source that comes past the stack. `None` where
-    /// it is for the stack; else the track it is of and the packet, unless it was dropped.
-    pub(crate) fn hear<'a>(&mut self, datagram: &'a mut [u8], now: Time) -> Option<Option<(usize, Passing<'a>)>> {
-        let arrival = match self.bypass.as_mut()?.inward.take(datagram, now) {
-            Taken::Foreign => return None,
-            Taken::Dropped => return Some(None),
+    /// A datagram came for it that may be audio of a source that comes past the stack; then it is
+    /// decrypted in place.
+    pub(crate) fn hear<'a>(&mut self, datagram: &'a mut [u8], now: Time) -> Heard<'a> {
+        let Some(bypass) = &mut self.bypass else { return Heard::Foreign };
+        let arrival = match bypass.inward.take(datagram, now) {
+            Taken::Foreign => return Heard::Foreign,
+            Taken::Dropped => return Heard::Dropped,
             Taken::Audio(arrival) => arrival,
         };
-        let Some(published) = self.published.iter().find(|p| p.mid == arrival.mid) else { return Some(None) };
+        let Some(published) = self.published.iter().find(|p| p.mid == arrival.mid) else { return Heard::Dropped };
         let packet = Passing {
             payload_type: Some(arrival.packet.payload_type),
             sequence: arrival.index,
@@ -32,7 +43,7 @@ impl Peer {
             orientation: None,
             payload: Payload::Plain(arrival.packet.payload),
         };
-        Some(Some((published.track, packet)))
+        Heard::Audio(published.track, packet)
     }
 
     /// The audio of a source that the stack has seen comes past it from now on.
