@@ -66,12 +66,16 @@ impl Thread {
         let mut voices = [0; FRAME];
         let mut listens = false;
         for index in &room.legs {
-            let Some(leg) = self.legs.get_mut(*index) else { continue };
-            leg.mixed = is_mixed;
-            listens |= leg.is_started();
+            let mut leg = self.legs.get_mut(*index);
+            if let Some(leg) = &mut leg {
+                leg.mixed = is_mixed;
+                listens |= leg.is_started();
+            }
             if is_mixed {
                 let mut frame = [0; FRAME];
-                leg.hear(&mut frame[..length]);
+                if let Some(leg) = leg {
+                    leg.hear(&mut frame[..length]);
+                }
                 mix::add(&mut voices[..length], &frame[..length]);
                 self.heard.push(frame);
             }

@@ -3,7 +3,7 @@
 use str0m::media::Mid;
 use trunkline_rtp::{
     Packet, Reception, extension,
-    rtcp::Received,
+    rtcp::{Received, is_rtcp},
     srtp::{ReplayWindow, RtpTransform, rtp_index},
 };
 use trunkline_types::Time;
@@ -88,17 +88,16 @@ impl Inward {
 
     /// Takes a datagram, which is decrypted in place where it is of a source that is known here.
     pub(crate) fn take<'a>(&mut self, datagram: &'a mut [u8], now: Time) -> Taken<'a> {
-        let Some(claimed) = Packet::parse(datagram) else { return Taken::Foreign };
-        let Some(source) = self.sources.iter_mut().find(|held| held.ssrc == claimed.ssrc) else {
-            return Taken::Foreign;
-        };
-        let Some(index) = rtp_index(&source.window, claimed.sequence).filter(|index| source.window.is_new(*index))
-        else {
+        // No more is read than is in the clear: the length of the padding is not.
+        let [_, _, s0, s1, _, _, _, _, c0, c1, c2, c3, ..] = *datagram else { return Taken::Foreign };
+        let (sequence, ssrc) = (u16::from_be_bytes([s0, s1]), u32::from_be_bytes([c0, c1, c2, c3]));
+        let source = self.sources.iter_mut().find(|held| held.ssrc == ssrc);
+        let Some(source) = source.filter(|_| !is_rtcp(datagram)) else { return Taken::Foreign };
+        let Some(index) = rtp_index(&source.window, sequence).filter(|index| source.window.is_new(*index)) else {
             return Taken::Dropped;
         };
         let Ok(length) = self.transform.unprotect(datagram, index) else { return Taken::Dropped };
         let Some(datagram) = datagram.get(..length) else { return Taken::Dropped };
-        // Padding is known only now.
         let Some(packet) = Packet::parse(datagram) else { return Taken::Dropped };
         source.note(index, packet.timestamp, now);
         if packet.payload_type != source.payload_type {
@@ -131,5 +130,36 @@ impl Source {
         self.window.note(index);
         let arrived = now.nanos / 1_000 * u64::from(self.clock) / 1_000_000;
         self.reception.packet(index as u16, timestamp, arrived as u32);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use trunkline_rtp::{
+        srtp::{MAX_OVERHEAD, Suite},
+        write_header,
+    };
+
+    #[test]
+    fn a_padded_packet_is_taken_whatever_its_encrypted_end_looks_like() {
+        let transform = RtpTransform::new(Suite::AeadAes128Gcm, &[7; 28]).unwrap();
+        let mut inward = Inward::new(transform.clone());
+        let mid = Mid::from("0");
+        let first = First { ssrc: 9, mid, payload_type: 111, clock: 48_000, level: None, index: 0, timestamp: 0 };
+        inward.adopt(&first, Time::default());
+        for n in 1..1_000u16 {
+            let mut packet = write_header(false, 111, n, 0, 9).to_vec();
+            packet[0] |= 0x20;
+            packet.extend([1, 2, 3, 0, 0, 3]);
+            let length = packet.len();
+            packet.resize(length + MAX_OVERHEAD, 0);
+            let length = transform.protect(&mut packet, length, n.into()).unwrap();
+            let Taken::Audio(arrival) = inward.take(&mut packet[..length], Time::default()) else { panic!("{n}") };
+            assert_eq!((arrival.packet.payload, arrival.index), (&[1, 2, 3][..], n.into()));
+        }
+        let mut stranger = write_header(false, 111, 1, 0, 8).to_vec();
+        assert!(matches!(inward.take(&mut stranger, Time::default()), Taken::Foreign));
+        assert!(matches!(inward.take(&mut [0x80; 11], Time::default()), Taken::Foreign));
     }
 }
