@@ -1,7 +1,7 @@
 //! A SIP leg: its sockets, its codec, what it hears and says.
 
 use crate::{
-    frame::{FRAME, Frame},
+    frame::{FRAME, Frames},
     leg_codec::LegCodec,
     sound::Player,
     stages::{self, Way},
@@ -31,6 +31,8 @@ pub(crate) const REPORT_EVERY: Duration = Duration::from_secs(5);
 const COMFORT: u8 = 70;
 /// Packets that wait to be passed on.
 const PASSED: usize = 8;
+/// Bytes of most of them.
+const PASSED_BYTES: usize = 160;
 
 /// See the module.
 pub(crate) struct Leg {
@@ -60,7 +62,7 @@ pub(crate) struct Leg {
     /// The caller's voice as it came since it was last taken, for those who hear it over WebRTC.
     pub(crate) fresh: Vec<i16>,
     /// Packets of the caller in the room's codec as they came since it was last taken, for the same.
-    pub(crate) passed: Vec<Frame>,
+    pub(crate) passed: Frames,
     /// The highest sequence number passed on, with the rollovers.
     pub(crate) extended: Option<u64>,
     /// Its voice is part of a mix: somebody hears it who does not hear it over WebRTC.
@@ -174,7 +176,7 @@ impl Leg {
             expected: None,
             gap: 0,
             fresh: Vec::new(),
-            passed: Vec::new(),
+            passed: Frames::default(),
             extended: None,
             mixed: false,
             quiet: Box::default(),
@@ -265,7 +267,7 @@ impl Leg {
         let packet = self.codec.samples_in(60);
         let (fresh, passed) = if self.takes_packets() { (0, PASSED) } else { (packet * 2, 0) };
         self.fresh = Vec::with_capacity(fresh);
-        self.passed = Vec::with_capacity(passed);
+        self.passed = Frames::with_room(passed, PASSED_BYTES);
         self.voice = VecDeque::with_capacity(PLAYOUT + packet);
         self.concealer = Some(Box::new(Concealer::new(self.codec.rate())));
     }

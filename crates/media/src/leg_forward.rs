@@ -35,8 +35,8 @@ impl Thread {
             if !leg.passed.is_empty() {
                 track.is_fed(Fed::Passed, &mut self.next_track);
             }
-            for frame in leg.passed.drain(..) {
-                note_level(track, codec, &frame.payload);
+            for frame in leg.passed.iter() {
+                note_level(track, codec, frame.payload);
                 self.frames.push(frame);
             }
             let rate = leg.rate();
@@ -51,7 +51,7 @@ impl Thread {
                     uplink.skip(leg.gap);
                 }
                 let before = self.stages.enter(Stage::Encode);
-                uplink.push(&leg.fresh, |frame| self.frames.push(frame));
+                uplink.push(&leg.fresh, &mut self.frames);
                 self.stages.enter(before);
             }
         }
@@ -92,7 +92,7 @@ impl Thread {
             }
             if let Some(uplink) = &mut track.uplink {
                 let before = self.stages.enter(Stage::Encode);
-                uplink.push(&frame[..length], |frame| self.frames.push(frame));
+                uplink.push(&frame[..length], &mut self.frames);
                 self.stages.enter(before);
             }
             self.send_frames(place, at, now);

@@ -220,14 +220,14 @@ impl Leg {
 
     /// Keeps a packet in the room's codec as it came, for those who hear it over WebRTC.
     fn pass_on(&mut self, sequence: u16, timestamp: u32, marker: bool, payload: &[u8]) {
-        if !self.takes_packets() || self.passed.len() == self.passed.capacity() {
+        if !self.takes_packets() || self.passed.is_full() {
             return;
         }
         let newest = self.extended.unwrap_or(u64::from(sequence) + (1 << 16));
         let ahead = i64::from(sequence.wrapping_sub(newest as u16) as i16);
         let extended = newest.saturating_add_signed(ahead);
         self.extended = Some(newest.max(extended));
-        self.passed.push(Frame { sequence: extended, timestamp, marker, payload: payload.into() });
+        self.passed.push(Frame { sequence: extended, timestamp, marker, payload });
     }
 
     pub(crate) fn heard(&mut self, pcm: &[i16]) {

@@ -60,7 +60,7 @@ impl<'a> Passing<'a> {
     }
 
     /// 20 ms of a voice of our own.
-    pub(crate) fn of_frame(frame: &'a Frame) -> Self {
+    pub(crate) fn of_frame(frame: Frame<'a>) -> Self {
         Self {
             payload_type: None,
             sequence: frame.sequence,
@@ -68,7 +68,7 @@ impl<'a> Passing<'a> {
             marker: frame.marker,
             level: None,
             orientation: None,
-            payload: Payload::Shared(&frame.payload),
+            payload: Payload::Plain(frame.payload),
         }
     }
 

@@ -169,7 +169,7 @@ impl Thread {
             track.note_pcm(&frame[..length]);
             if let Some(uplink) = &mut track.uplink {
                 let before = self.stages.enter(Stage::Encode);
-                uplink.push(&frame[..length], |frame| self.frames.push(frame));
+                uplink.push(&frame[..length], &mut self.frames);
                 self.stages.enter(before);
             }
             self.send_frames(place, index, now);

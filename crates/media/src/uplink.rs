@@ -1,7 +1,9 @@
 //! A voice of our own on its way to WebRTC subscribers: PCM in, frames of 20 ms out.
 
-use crate::{frame::Frame, voice::VoiceEncoder};
-use std::sync::Arc;
+use crate::{
+    frame::{Frame, Frames},
+    voice::VoiceEncoder,
+};
 use trunkline_types::VoiceCodec;
 
 /// The largest frame we make.
@@ -39,8 +41,6 @@ pub(crate) struct Uplink {
     timestamp: u32,
     /// The next frame begins a talkspurt.
     marker: bool,
-    /// The last frame: one that is the same is not copied.
-    last: Option<Arc<[u8]>>,
 }
 
 impl Uplink {
@@ -55,7 +55,6 @@ impl Uplink {
             sequence: 0,
             timestamp: 0,
             marker: true,
-            last: None,
         })
     }
 
@@ -71,8 +70,8 @@ impl Uplink {
         self.samples as u32 * 50
     }
 
-    /// Takes PCM and hands out each frame that is full.
-    pub(crate) fn push(&mut self, mut pcm: &[i16], mut ready: impl FnMut(Frame)) {
+    /// Takes PCM; each frame that is full goes to the others.
+    pub(crate) fn push(&mut self, mut pcm: &[i16], frames: &mut Frames) {
         while !pcm.is_empty() {
             let take = (self.samples - self.filled).min(pcm.len());
             let (now, later) = pcm.split_at(take);
@@ -81,25 +80,20 @@ impl Uplink {
             pcm = later;
             if self.filled == self.samples {
                 self.filled = 0;
-                if let Some(payload) = self.encode() {
-                    ready(Frame { sequence: self.sequence, timestamp: self.timestamp, marker: self.marker, payload });
+                let mut bytes = [0; FRAME_BYTES];
+                let encoded = self.encoder.encode(&self.pending[..self.samples], &mut bytes);
+                if let Some(payload) = encoded.and_then(|length| bytes.get(..length)) {
+                    frames.push(Frame {
+                        sequence: self.sequence,
+                        timestamp: self.timestamp,
+                        marker: self.marker,
+                        payload,
+                    });
                     self.marker = false;
                 }
                 self.sequence += 1;
                 self.timestamp = self.timestamp.wrapping_add(self.ticks);
             }
         }
-    }
-
-    fn encode(&mut self) -> Option<Arc<[u8]>> {
-        let mut bytes = [0; FRAME_BYTES];
-        let length = self.encoder.encode(&self.pending[..self.samples], &mut bytes)?;
-        let bytes = bytes.get(..length)?;
-        if let Some(last) = self.last.as_ref().filter(|last| ***last == *bytes) {
-            return Some(last.clone());
-        }
-        let payload: Arc<[u8]> = Arc::from(bytes);
-        self.last = Some(payload.clone());
-        Some(payload)
     }
 }

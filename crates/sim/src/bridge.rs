@@ -89,8 +89,10 @@ pub struct BridgeReport {
     pub joined: u64,
     /// Why others did not, or left too early.
     pub failures: Vec<String>,
-    /// RTP packets the participants sent, received and missed.
-    pub packets: [u64; 3],
+    /// RTP packets the participants sent, received, missed, and sent late.
+    pub packets: [u64; 4],
+    /// How long after its time they sent the latest of them.
+    pub latest: Duration,
     /// From joining to being connected and able to speak.
     pub joining: Spread,
     /// What marks took: round trip, or from phone to room.
@@ -110,7 +112,8 @@ struct Shared {
     tape: Tape,
     joined: AtomicU64,
     failures: Mutex<Vec<String>>,
-    packets: [AtomicU64; 3],
+    packets: [AtomicU64; 4],
+    latest_us: AtomicU64,
     joining: Mutex<Vec<Duration>>,
     last: Option<Instant>,
 }
@@ -156,6 +159,7 @@ pub fn run(bridge: Bridge) -> std::io::Result<BridgeReport> {
         joined: AtomicU64::new(0),
         failures: Mutex::default(),
         packets: Default::default(),
+        latest_us: AtomicU64::default(),
         joining: Mutex::default(),
     });
     let told = Arc::downgrade(&shared);
@@ -171,7 +175,7 @@ pub fn run(bridge: Bridge) -> std::io::Result<BridgeReport> {
     let callers = std::thread::Builder::new().name("callers".into()).spawn(move || callers::run(&plan, control))?;
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     let shared = runtime.block_on(pairs(shared));
-    let Shared { begin, lines, tape, joined, failures, packets, joining, bridge, .. } = shared;
+    let Shared { begin, lines, tape, joined, failures, packets, latest_us, joining, bridge, .. } = shared;
     drop(begin);
     let report = callers.join().map_err(|_| std::io::Error::other("the callers' thread panicked"))??;
     let both = bridge.measure == Measure::OneWay;
@@ -180,6 +184,7 @@ pub fn run(bridge: Bridge) -> std::io::Result<BridgeReport> {
         joined: joined.into_inner(),
         failures: failures.into_inner().unwrap_or_else(PoisonError::into_inner),
         packets: packets.map(AtomicU64::into_inner),
+        latest: Duration::from_micros(latest_us.into_inner()),
         joining: Spread::new(joining.into_inner().unwrap_or_else(PoisonError::into_inner)),
         up: Spread::new(lines.iter().flat_map(|(up, _)| up.took()).collect()),
         down: Spread::new(lines.iter().filter(|_| both).flat_map(|(_, down)| down.took()).collect()),
@@ -257,10 +262,11 @@ async fn once(shared: &Shared, pair: u32, index: u32) -> Result<(), Error> {
     let stats = participant.stats.clone();
     let failed = stats.failed.load(Ordering::Relaxed);
     participant.leave().await;
-    let counted = [&stats.sent, &stats.received, &stats.lost];
+    let counted = [&stats.sent, &stats.received, &stats.lost, &stats.sent_late];
     for (sum, count) in shared.packets.iter().zip(counted) {
         sum.fetch_add(count.load(Ordering::Relaxed), Ordering::Relaxed);
     }
+    shared.latest_us.fetch_max(stats.latest_us.load(Ordering::Relaxed), Ordering::Relaxed);
     if failed { Err(Error::Ended) } else { Ok(()) }
 }
 

@@ -15,3 +15,6 @@ pub mod participant;
 pub mod persona;
 pub mod sound;
 pub mod world;
+
+/// A packet that is sent so long after its time is late: whoever hears it hears that, not the server.
+const LATE: std::time::Duration = std::time::Duration::from_millis(10);

@@ -58,7 +58,7 @@ mod tests {
 
     #[test]
     fn both_ways_keep_a_tone_and_its_duration() {
-        let tone = Clip::tone();
+        let tone = Clip::tone(10);
         for direction in [Direction::ToRoom, Direction::ToPhone] {
             let out = chain(&tone, direction).unwrap();
             assert_eq!((out.rate, out.pcm.len()), (8_000, 80_000));

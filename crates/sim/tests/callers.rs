@@ -72,7 +72,7 @@ fn callers_are_answered_hear_count_what_is_missing_and_hang_up() {
         rate: 100.0,
         hold: Some(Duration::from_millis(800)),
         ear: Ear::Records,
-        ..Plan::new(server, "+1", Codec::Pcmu, &Clip::tone())
+        ..Plan::new(server, "+1", Codec::Pcmu, &Clip::tone(10))
     };
     let report = run(&plan, Control::default()).unwrap();
     UdpSocket::bind("127.0.0.1:0").unwrap().send_to(&[], sound).unwrap();

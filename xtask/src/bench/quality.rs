@@ -132,12 +132,21 @@ pub fn tone(server: &Server, folder: &Path, seconds: u64) -> Result<bool> {
     };
     let folder = folder.join("tone");
     let run = recording(server, &folder, &pairs, &[])?;
-    let good = is_good(&report(&run.wait_with_output()?.stdout)?);
+    let report = report(&run.wait_with_output()?.stdout)?;
+    println!(
+        "  sent by the far ends themselves 10 ms late or more: phone {} of {} (at most {} ms), participant {} of {} (at most {} ms)",
+        report["callers"]["sent_late"],
+        report["callers"]["sent"],
+        report["callers"]["latest_ms"],
+        report["participants"]["sent_late"],
+        report["participants"]["sent"],
+        report["participants"]["latest_ms"],
+    );
     for (what, file) in [("phone → room", "room.wav"), ("room → phone", "phone.wav")] {
         let path = folder.join(file);
         let found = measured(&python, "tone_of.py", &[&path])?;
         let found = found.first().context("the tone was not judged")?;
         println!("  {what}: {found}");
     }
-    Ok(good)
+    Ok(is_good(&report))
 }

@@ -1,7 +1,7 @@
 //! `trunkline sim bridge`.
 
 use super::{
-    callers::{Calling, described, judged, milliseconds, print},
+    callers::{Calling, described, in_milliseconds, judged, milliseconds, print},
     room::{Codec, token, web_socket},
 };
 use crate::client::Server;
@@ -19,6 +19,9 @@ use trunkline_sim::{
 
 /// For which loss participants repeat themselves when packets of theirs are dropped, in percent.
 const FEC_FOR_LOSS: u8 = 10;
+
+/// How much longer than its call a participant speaks, at most.
+const WORD_SECONDS: u32 = 5;
 
 #[derive(Args)]
 pub(crate) struct Bridge {
@@ -80,6 +83,10 @@ impl Bridge {
         };
         let mut plan = self.calling.plan(Numbers::Each(self.calling.to.clone()))?;
         let mut clip = self.calling.sound.clip()?;
+        if measure == Measure::Sound {
+            clip = self.calling.sound.clip_of(u32::try_from(self.calling.seconds)? + WORD_SECONDS)?;
+            plan.script = Script::new(plan.codec, &clip);
+        }
         if matches!(measure, Measure::RoundTrip | Measure::OneWay) {
             clip = marks(48_000);
             plan = Plan { scatter: false, script: Script::new(plan.codec, &clip), ..plan };
@@ -121,14 +128,15 @@ impl Bridge {
             phone.write(&self.record.join("phone.wav"))?;
             room.write(&self.record.join("room.wav"))?;
         }
-        let [sent, received, lost] = report.packets;
+        let [sent, received, lost, late] = report.packets;
         let value = json!({
             "callers": described(&report.callers),
             "participants": {
                 "joined": report.joined,
                 "failures": report.failures.iter().take(10).collect::<Vec<_>>(),
                 "joining_ms": milliseconds(&report.joining),
-                "sent": sent, "received": received, "lost": lost,
+                "sent": sent, "sent_late": late, "latest_ms": in_milliseconds(report.latest),
+                "received": received, "lost": lost,
             },
             "up_ms": milliseconds(&report.up),
             "down_ms": milliseconds(&report.down),

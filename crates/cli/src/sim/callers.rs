@@ -95,8 +95,13 @@ pub(crate) fn judged(report: &Report) -> anyhow::Result<()> {
 
 /// Milliseconds.
 pub(crate) fn milliseconds(spread: &Spread) -> Value {
-    let of = |percent| (spread.percentile(percent).as_secs_f64() * 1e5).round() / 100.0;
+    let of = |percent| in_milliseconds(spread.percentile(percent));
     json!({ "n": spread.len(), "p50": of(50), "p95": of(95), "p99": of(99), "max": of(100) })
+}
+
+/// Milliseconds with two decimals.
+pub(crate) fn in_milliseconds(duration: Duration) -> f64 {
+    (duration.as_secs_f64() * 1e5).round() / 100.0
 }
 
 /// What callers saw.
@@ -115,6 +120,8 @@ pub(crate) fn described(report: &Report) -> Value {
         "first_packet_ms": milliseconds(&report.spread(|c| c.first_packet)),
         "first_sound_ms": milliseconds(&report.spread(|c| c.first_sound)),
         "sent": report.sum(|c| c.sent),
+        "sent_late": report.sum(|c| c.sent_late),
+        "latest_ms": in_milliseconds(report.spread(|c| Some(c.latest)).percentile(100)),
         "received": report.sum(|c| c.received),
         "lost": report.sum(|c| c.lost),
         "disordered": report.sum(|c| c.disordered),

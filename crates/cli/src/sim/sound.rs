@@ -7,6 +7,9 @@ use trunkline_sim::{
     sound::{Clip, Talk, script},
 };
 
+/// How long a tone is that is repeated.
+const TONE_SECONDS: u32 = 10;
+
 #[derive(Args)]
 pub(crate) struct Sound {
     /// What is said: `tone`, or WAV and G.722 files, separated by commas
@@ -23,10 +26,15 @@ impl Sound {
         self.talk_percent < 100
     }
 
-    /// The sound with its pauses.
+    /// The sound with its pauses, to be repeated.
     pub(crate) fn clip(&self) -> anyhow::Result<Clip> {
+        self.clip_of(TONE_SECONDS)
+    }
+
+    /// The sound with its pauses; a tone without a seam for so many seconds.
+    pub(crate) fn clip_of(&self, tone_seconds: u32) -> anyhow::Result<Clip> {
         let clip = match self.speech.as_slice() {
-            [only] if only == "tone" => Clip::tone(),
+            [only] if only == "tone" => Clip::tone(tone_seconds),
             files => Clip::joined(&files.iter().map(PathBuf::from).collect::<Vec<_>>())?,
         };
         Ok(script(&clip, Talk { percent: self.talk_percent }))

@@ -3,6 +3,7 @@
 use super::*;
 use crate::{
     downlink::{Downlink, Jitter},
+    frame::Frame,
     out_stream::OutStream,
     stages::Stages,
     uplink::{Quality, Uplink},
@@ -157,21 +158,22 @@ impl Call {
             self.leg.packet(&mut packet, self.source, at(tick), &mut self.facts, &mut self.stages);
         }
         // As it is taken out after each read.
-        for frame in std::mem::take(&mut self.leg.passed) {
+        let passed = std::mem::replace(&mut self.leg.passed, Frames::with_room(1, 0));
+        for frame in passed.iter() {
             self.passed_on(tick, frame);
         }
-        self.leg.passed.reserve_exact(1);
         if !self.leg.fresh.is_empty() {
             if self.leg.gap > 0 {
                 self.uplink.skip(self.leg.gap);
             }
-            let (decoder, frames) = (&mut self.decoder, &mut self.frames);
-            self.uplink.push(&self.leg.fresh, |frame| {
+            let mut encoded = Frames::default();
+            self.uplink.push(&self.leg.fresh, &mut encoded);
+            for frame in encoded.iter() {
                 let mut pcm = vec![0; FRAME * 6];
-                let samples = decoder.decode(&frame.payload, &mut pcm).unwrap();
+                let samples = self.decoder.decode(frame.payload, &mut pcm).unwrap();
                 pcm.truncate(samples);
-                frames.push((tick, frame.timestamp, pcm));
-            });
+                self.frames.push((tick, frame.timestamp, pcm));
+            }
             self.leg.gap = 0;
             self.leg.fresh.clear();
         }
@@ -182,7 +184,7 @@ impl Call {
     }
 
     /// A listener's decoder fills short gaps between packets that came as the telephone sent them.
-    fn passed_on(&mut self, tick: u64, frame: Frame) {
+    fn passed_on(&mut self, tick: u64, frame: Frame<'_>) {
         let before = self.frames.last().map_or(frame.timestamp, |(_, timestamp, _)| timestamp.wrapping_add(960));
         let missing = frame.timestamp.wrapping_sub(before) / 960;
         let mut sound = Vec::new();
@@ -191,7 +193,7 @@ impl Call {
             let samples = if lost {
                 self.decoder.conceal(&mut pcm).unwrap()
             } else {
-                self.decoder.decode(&frame.payload, &mut pcm).unwrap()
+                self.decoder.decode(frame.payload, &mut pcm).unwrap()
             };
             sound.extend_from_slice(&pcm[..samples]);
         }
@@ -293,7 +295,8 @@ fn a_telephone_that_is_no_longer_mixed_is_passed_on_whole_when_its_numbers_wrap(
         let mut packet = first.clone();
         packet[2..4].copy_from_slice(&(n as u16).to_be_bytes());
         call.leg.packet(&mut packet, call.source, at(n), &mut call.facts, &mut call.stages);
-        passed += call.leg.passed.drain(..).count() as u64;
+        passed += call.leg.passed.iter().count() as u64;
+        call.leg.passed.clear();
     }
     assert_eq!(passed, 66_000);
 }
@@ -310,8 +313,9 @@ fn a_telephone_that_begins_anew_with_lower_numbers_is_passed_on_whole() {
             packet[2..4].copy_from_slice(&begin.wrapping_add(n).to_be_bytes());
             packet[8..12].copy_from_slice(&ssrc.to_be_bytes());
             call.leg.packet(&mut packet, call.source, at(n.into()), &mut call.facts, &mut call.stages);
-            let passed = call.leg.passed.pop().unwrap();
+            let passed = call.leg.passed.iter().next().unwrap();
             let (number, _) = out.number(1, passed.sequence, passed.timestamp, 960).unwrap();
+            call.leg.passed.clear();
             assert!(last == 0 || number == last + 1, "{number} after {last}");
             last = number;
         }

@@ -92,6 +92,9 @@ impl Call {
                 if let Some(stream) = &mut self.stream {
                     stream.say(now, &mut self.outcome);
                 }
+                let late = now.saturating_duration_since(self.next_packet);
+                self.outcome.sent_late += u64::from(late >= crate::LATE);
+                self.outcome.latest = self.outcome.latest.max(late);
                 self.next_packet += PACKET;
                 // Who could not keep up begins anew instead of sending a burst.
                 if self.next_packet + PACKET * 10 < now {

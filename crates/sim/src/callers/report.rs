@@ -24,6 +24,10 @@ pub struct Outcome {
     pub first_sound: Option<Duration>,
     /// RTP packets sent.
     pub sent: u64,
+    /// Of them those sent at least 10 ms after their time.
+    pub sent_late: u64,
+    /// How long after its time the latest was sent.
+    pub latest: Duration,
     /// RTP packets received.
     pub received: u64,
     /// RTP packets that the sequence numbers miss.

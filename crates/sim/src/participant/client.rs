@@ -180,7 +180,8 @@ impl Client {
                     return Ok(());
                 }
                 () = self.socket.readable(), if !lazy => self.receive(&mut buffer)?,
-                _ = tick.tick(), if speaks => {
+                turn = tick.tick(), if speaks => {
+                    self.stats.spoke_after(now().saturating_duration_since(turn.into_std()));
                     if lazy {
                         self.receive(&mut buffer)?;
                         if due <= now() {

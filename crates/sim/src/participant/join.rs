@@ -7,12 +7,14 @@ use super::{
     socket::Socket,
     speech::Speech,
 };
+use crate::LATE;
 use std::{
     net::SocketAddr,
     sync::{
         Arc,
-        atomic::{AtomicBool, AtomicU64},
+        atomic::{AtomicBool, AtomicU64, Ordering},
     },
+    time::Duration,
 };
 use tokio::{
     net::UdpSocket,
@@ -64,10 +66,22 @@ pub struct Stats {
     pub lost: AtomicU64,
     /// RTP packets sent.
     pub sent: AtomicU64,
+    /// Of them those sent at least 10 ms after their time.
+    pub sent_late: AtomicU64,
+    /// How long after its time the latest was sent, microseconds.
+    pub latest_us: AtomicU64,
     /// ICE and DTLS are up.
     pub connected: AtomicBool,
     /// It left before it was told to.
     pub failed: AtomicBool,
+}
+
+impl Stats {
+    /// A packet was sent so long after its time.
+    pub(crate) fn spoke_after(&self, late: Duration) {
+        self.sent_late.fetch_add(u64::from(late >= LATE), Ordering::Relaxed);
+        self.latest_us.fetch_max(u64::try_from(late.as_micros()).unwrap_or(u64::MAX), Ordering::Relaxed);
+    }
 }
 
 /// How far a participant is.

@@ -97,7 +97,7 @@ mod tests {
 
     #[test]
     fn silence_is_not_sent_and_words_are() {
-        let clip = Clip { rate: 48_000, pcm: [Clip::tone().pcm[..48_000].to_vec(), vec![0; 96_000]].concat() };
+        let clip = Clip { rate: 48_000, pcm: [Clip::tone(10).pcm[..48_000].to_vec(), vec![0; 96_000]].concat() };
         let speech = Speech::new(&clip, Voice::default()).unwrap();
         for wideband in [false, true] {
             let sent =

@@ -28,9 +28,9 @@ pub struct Clip {
 }
 
 impl Clip {
-    /// A sine of 1 kHz, ten seconds at 48 kHz.
-    pub fn tone() -> Self {
-        let mut pcm = vec![0; 480_000];
+    /// A sine of 1 kHz that lasts so many seconds, at 48 kHz. Encoded and repeated it has a seam.
+    pub fn tone(seconds: u32) -> Self {
+        let mut pcm = vec![0; seconds as usize * 48_000];
         Sine::new(1_000.0, 8_000, 48_000).fill(&mut pcm);
         Self { rate: 48_000, pcm }
     }
@@ -153,7 +153,7 @@ mod tests {
 
     #[test]
     fn another_rate_keeps_the_duration() {
-        let clip = Clip::tone();
+        let clip = Clip::tone(10);
         assert_eq!(clip.at(8_000).pcm.len(), 80_000);
         assert_eq!(clip.at(44_100), clip);
     }

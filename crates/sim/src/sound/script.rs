@@ -50,7 +50,7 @@ mod tests {
 
     #[test]
     fn forty_percent_is_loud_forty_percent_of_the_time() {
-        let script = script(&Clip::tone().at(8_000), Talk { percent: 40 });
+        let script = script(&Clip::tone(10).at(8_000), Talk { percent: 40 });
         let loud = script.pcm.chunks(160).filter(|f| f.iter().any(|s| s.unsigned_abs() > 500)).count();
         assert_eq!(loud * 100 / (script.pcm.len() / 160), 40);
         assert_eq!(script.pcm.len() % 40_000, 0);
