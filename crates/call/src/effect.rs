@@ -137,6 +137,8 @@ pub enum SipCommand {
     },
     /// NOTIFY to a REFER of the far end (RFC 3515).
     Notify {
+        /// The CSeq number of the REFER, where it is not the first of the dialog.
+        id: Option<u32>,
         /// The status of the `message/sipfrag`.
         status: u16,
         /// Its phrase.

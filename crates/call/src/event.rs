@@ -22,7 +22,10 @@ pub enum Event {
     /// Something about our INVITE, of a call out.
     Dial(DialEvent),
     /// The far end cancelled the INVITE; CANCEL and INVITE are answered already.
-    Cancelled,
+    Cancelled {
+        /// The `Reason` header (RFC 3326) of the CANCEL.
+        reason: Option<String>,
+    },
     /// The far end acknowledged our 200; `sdp` is its answer to an offer of ours.
     Acked {
         /// The body of the ACK.
@@ -57,6 +60,8 @@ pub enum Event {
     ReferReceived {
         /// To be answered with [`SipCommand::Respond`](crate::SipCommand::Respond).
         request: RequestId,
+        /// The number of its CSeq.
+        cseq: u32,
         /// The URI of Refer-To.
         target: Pii<String>,
     },

@@ -202,6 +202,14 @@ impl Facts {
         }
     }
 
+    /// The caller gave up before the answer, for the reason that his Reason header gives.
+    pub(crate) fn cancelled(&mut self, reason: Option<String>, now: Time) {
+        let text = "the caller gave up while it rang";
+        let text = reason.as_ref().map_or_else(|| text.to_owned(), |reason| format!("{text}: {reason}"));
+        self.ended(EndReason::Cancelled, Some(487), text, now);
+        self.far_reason(reason.as_deref().unwrap_or_default());
+    }
+
     /// What the far end said of it in a Reason header, beside SIP's own causes. The first word holds.
     pub(crate) fn far_reason(&mut self, values: &str) {
         let Some(ending) = self.record.ending.as_mut().filter(|ending| ending.q850.is_none()) else { return };

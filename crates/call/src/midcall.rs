@@ -70,7 +70,17 @@ pub(crate) struct MidCall {
     /// The far end has been moved on: when we hang up, if it does not.
     pub(crate) leave_at: Option<Time>,
     /// A REFER of the far end is being carried out.
-    pub(crate) referred: bool,
+    pub(crate) referred: Option<Referred>,
+    /// So many REFERs of the far end have been taken.
+    pub(crate) refers: u32,
+}
+
+/// A REFER of the far end that has been taken.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Referred {
+    /// What tells its NOTIFYs from those of another: its CSeq number, unless it is the first of the
+    /// dialog (RFC 3515 §2.4.6).
+    pub(crate) id: Option<u32>,
 }
 
 impl MidCall {

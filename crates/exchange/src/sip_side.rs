@@ -112,9 +112,10 @@ impl Exchange {
             Event::Request { request, dialog, message, .. } => {
                 self.request_received(&request, dialog.as_ref(), &message, now, outputs);
             }
-            Event::Cancelled { invite } => {
+            Event::Cancelled { invite, message } => {
                 if let Some(call) = self.calls.by_invite.get(&invite).cloned() {
-                    self.events.push_back((call, CallEvent::Cancelled));
+                    let reason = message.as_ref().and_then(reason_of);
+                    self.events.push_back((call, CallEvent::Cancelled { reason }));
                 }
             }
             Event::Acked { dialog, message } => self.dialog_event(&dialog, CallEvent::Acked { sdp: message.sdp() }),
@@ -154,7 +155,7 @@ impl Exchange {
             && let Some(entry) = self.calls.get_mut(call)
         {
             entry.bye = Some(request.clone());
-            let reason = Some(message.header_values("Reason").join(", ")).filter(|reason| !reason.is_empty());
+            let reason = reason_of(message);
             self.events.push_back((call.clone(), CallEvent::ByeReceived { reason }));
             return;
         }
@@ -180,6 +181,11 @@ impl Exchange {
         }
         self.sip_actions(actions, None, now, outputs);
     }
+}
+
+/// What a message says of why it was sent (RFC 3326), if it does.
+fn reason_of(message: &Message) -> Option<String> {
+    Some(message.header_values("Reason").join(", ")).filter(|reason| !reason.is_empty())
 }
 
 impl Exchange {

@@ -72,7 +72,9 @@ impl Active {
             }
             Event::ReferNotified(notified) => return self.notified(&notified, facts, now, effects),
             Event::Bridged(result) => return self.bridged(result, facts, now, effects),
-            Event::ReferReceived { request, target } => self.asked_to_refer(request, target, facts, effects),
+            Event::ReferReceived { request, cseq, target } => {
+                self.asked_to_refer(request, cseq, target, facts, effects);
+            }
             Event::ByeReceived { reason } => return self.far_end_left(reason, facts, now, effects),
             Event::Replaced => {
                 return self.hang_up(EndReason::Replaced, "another call has taken its place", facts, now, effects);

@@ -45,8 +45,8 @@ impl Answering {
                 );
                 Some((503, "Service Unavailable"))
             }
-            Event::Cancelled | Event::ByeReceived { .. } => {
-                facts.ended(EndReason::Cancelled, Some(487), "the caller gave up while it rang".into(), now);
+            Event::Cancelled { reason } | Event::ByeReceived { reason } => {
+                facts.cancelled(reason, now);
                 None
             }
             Event::Room(RoomEvent::Removed(reason)) => {

@@ -112,8 +112,8 @@ impl Prompting {
                 return self.over(reason, 480, text, facts, now, effects);
             }
             Event::Acked { sdp } => return self.acked(sdp.as_deref(), facts, now, effects),
-            Event::Cancelled => {
-                facts.ended(EndReason::Cancelled, Some(487), "the caller gave up while it rang".into(), now);
+            Event::Cancelled { reason } => {
+                facts.cancelled(reason, now);
                 return Ending::unanswered(None, true, facts, now, effects);
             }
             Event::ByeReceived { reason } => return Ending::far_end_hung_up(reason, facts, now, effects),

@@ -88,8 +88,8 @@ impl Ringing {
                 return self.refuse(503, "Service Unavailable", EndReason::Resource, why, facts, now, effects);
             }
             Event::Media(MediaFact::Dtmf { .. }) => {}
-            Event::Cancelled | Event::ByeReceived { .. } => {
-                facts.ended(EndReason::Cancelled, Some(487), "the caller gave up while it rang".into(), now);
+            Event::Cancelled { reason } | Event::ByeReceived { reason } => {
+                facts.cancelled(reason, now);
                 return Ending::unanswered(None, self.leg.is_opened(), facts, now, effects);
             }
             Event::TimedOut if self.waits_for_agent(facts).is_some_and(|at| now >= at) => {

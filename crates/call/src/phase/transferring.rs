@@ -8,7 +8,7 @@ use crate::{
     Effect, Facts, SipCommand, TransferNews,
     call::Phase,
     headers::{self, Carrier},
-    midcall::LEAVES_WITHIN,
+    midcall::{LEAVES_WITHIN, Referred},
     transfer::{
         Attempt, Failure, Method, Notified, Progress, Transfer, TransferOrder, TransferOutcome, TransferRecord,
     },
@@ -80,7 +80,7 @@ impl Active {
                 all.extend(headers::build(facts, Carrier::Refer, Ok(()), now));
                 effects.push(Effect::Sip(SipCommand::Refer { headers: all }));
             }
-            Method::Bridge if self.mid.referred => {
+            Method::Bridge if self.mid.referred.is_some() => {
                 let text = "the far end is having somebody called itself".to_owned();
                 let failure = Failure { outcome: TransferOutcome::Rejected, status: None, text };
                 return self.way_failed(failure, facts, now, effects);
@@ -179,13 +179,13 @@ impl Active {
         now: Time,
         effects: &mut Vec<Effect>,
     ) -> Phase {
-        if std::mem::take(&mut self.mid.referred) {
+        if let Some(Referred { id }) = self.mid.referred.take() {
             // What the other one answered, in its own words (RFC 3515 §2.4.5).
             let (status, reason) = match result {
                 Ok(()) => (200, "OK".into()),
                 Err((answer, _)) => answer.unwrap_or_else(|| (503, "Service Unavailable".into())),
             };
-            effects.push(Effect::Sip(SipCommand::Notify { status, reason, last: true }));
+            effects.push(Effect::Sip(SipCommand::Notify { id, status, reason, last: true }));
             return Phase::Active(self);
         }
         let progress = facts.transfer.as_ref().map(|transfer| transfer.bridged(result));
@@ -196,20 +196,23 @@ impl Active {
     pub(super) fn asked_to_refer(
         &mut self,
         request: RequestId,
+        cseq: u32,
         target: Pii<String>,
         facts: &Facts,
         effects: &mut Vec<Effect>,
     ) {
         let (status, reason) = match facts.setup.midcall.incoming_refer {
             false => (403, "Forbidden"),
-            true if self.mid.referred || facts.transfer.is_some() => (491, "Request Pending"),
+            true if self.mid.referred.is_some() || facts.transfer.is_some() => (491, "Request Pending"),
             true => (202, "Accepted"),
         };
         let (reason, headers, sdp) = (reason.to_owned(), Vec::new(), None);
         effects.push(Effect::Sip(SipCommand::Respond { request, status, reason, headers, sdp }));
         if status == 202 {
-            self.mid.referred = true;
-            effects.push(Effect::Sip(SipCommand::Notify { status: 100, reason: "Trying".into(), last: false }));
+            let id = (self.mid.refers > 0).then_some(cseq);
+            self.mid.refers = self.mid.refers.saturating_add(1);
+            self.mid.referred = Some(Referred { id });
+            effects.push(Effect::Sip(SipCommand::Notify { id, status: 100, reason: "Trying".into(), last: false }));
             effects.push(Effect::Bridge { target, timeout: limits::TRANSFER_TIMEOUT });
         }
     }

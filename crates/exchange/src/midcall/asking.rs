@@ -54,10 +54,10 @@ impl Exchange {
                 let client = self.stack.request(&dialog, "INFO", &[], body, now, &mut actions);
                 client.map(|client| (client, Asked::Info))
             }
-            SipCommand::Notify { status, reason, last } => {
+            SipCommand::Notify { id, status, reason, last } => {
+                let event = id.map_or_else(|| "refer".to_owned(), |id| format!("refer;id={id}"));
                 let state = if *last { "terminated;reason=noresource" } else { "active;expires=60" };
-                let headers =
-                    [("Event".to_owned(), "refer".to_owned()), ("Subscription-State".to_owned(), state.to_owned())];
+                let headers = [("Event".to_owned(), event), ("Subscription-State".to_owned(), state.to_owned())];
                 let body = Bytes::from(format!("SIP/2.0 {status} {reason}\r\n"));
                 let body = Some(("message/sipfrag;version=2.0", body));
                 let client = self.stack.request(&dialog, "NOTIFY", &headers, body, now, &mut actions);

@@ -66,7 +66,7 @@ impl Exchange {
     fn refer_received(&mut self, call: &CallId, request: &RequestId, message: &Message) -> Option<Answer> {
         let Some(value) = message.header("Refer-To") else { return Some((400, "Refer-To is missing", Vec::new())) };
         let target = Address::parse(&value).uri.text;
-        let event = Event::ReferReceived { request: request.clone(), target: Pii(target) };
+        let event = Event::ReferReceived { request: request.clone(), cseq: message.cseq(), target: Pii(target) };
         self.events.push_back((call.clone(), event));
         None
     }

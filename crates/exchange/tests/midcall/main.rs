@@ -2,6 +2,7 @@
 //! side, the API and a room on the other, in virtual time.
 
 mod bridging;
+mod giving_up;
 mod holding;
 mod interleaving;
 mod moving;

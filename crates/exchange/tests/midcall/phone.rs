@@ -60,7 +60,11 @@ pub(crate) fn world_of(
     directory.load(inbound, out, rules, of_out, Vec::new());
     directory.set_trunk_options(
         TrunkId::from("ST_1"),
-        Options { answer_policy: Some(AnswerPolicy::Immediate), drain_ms: Some(0), ..options },
+        Options {
+            answer_policy: options.answer_policy.or(Some(AnswerPolicy::Immediate)),
+            drain_ms: Some(0),
+            ..options
+        },
     );
     let mut exchange = Exchange::new(config(routing), directory, Random::from_number(5));
     let own = SocketAddr::new(IpAddr::V4(Ipv4Addr::new(192, 0, 2, 2)), 5060);
@@ -127,6 +131,14 @@ impl Phone {
         let wanted = format!("CSeq: {} {method}\r\n", self.cseq);
         let own = |text: &&String| text.starts_with("SIP/2.0") && text.contains(&wanted) && self.is_ours(text);
         world.sent.iter().rev().find(own).cloned().unwrap_or_default()
+    }
+
+    /// Takes the INVITE back.
+    pub(crate) fn cancel(&self, world: &mut World, headers: &str) {
+        let branch = |method: &str| format!("branch=z9hG4bK{}{method}", self.call_id);
+        let text = self.text("CANCEL", headers, None).replace(&branch("CANCEL"), &branch("INVITE"));
+        self.give(world, text);
+        world.wait(Duration::from_millis(50));
     }
 
     fn is_ours(&self, text: &str) -> bool {

@@ -351,3 +351,15 @@ fn a_refer_of_the_far_end_is_refused_unless_it_is_allowed() {
         assert_eq!(told, if allowed.is_some() { vec![false, true] } else { Vec::new() });
     }
 }
+
+#[test]
+fn what_is_told_of_a_second_refer_names_it() {
+    let mut world = world(Options { incoming_refer: Some(true), ..Options::default() });
+    let mut phone = Phone::call(&mut world, "c", "");
+    for _ in 0..3 {
+        phone.request(&mut world, "REFER", "Refer-To: <sip:+1@h>\r\n", None);
+    }
+    let refers = [3, 4].map(|cseq| format!("refer;id={cseq}"));
+    let events: Vec<_> = phone.got(&world, "NOTIFY").iter().filter_map(|n| header(n, "Event")).collect();
+    assert_eq!(events, ["refer", "refer", &refers[0], &refers[0], &refers[1], &refers[1]]);
+}

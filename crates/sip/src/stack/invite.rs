@@ -335,7 +335,7 @@ impl Stack {
         if self.invites.get(&target).is_some_and(|i| i.is_pending()) {
             let tag = self.stateless_tag(message);
             self.reject(&InviteId(target), &tag, 487, "Request Terminated", &[], now, out);
-            out.push(Action::Event(Event::Cancelled { invite: InviteId(target) }));
+            out.push(Action::Event(Event::Cancelled { invite: InviteId(target), message: Some(message.clone()) }));
         }
     }
 
@@ -348,7 +348,7 @@ impl Stack {
         let Some((target, _)) = early.map(|(t, i)| (*t, i.is_pending())) else { return false };
         self.answer_at_once(message, flow, 200, "OK", &[], now, out);
         self.reject(&InviteId(target), &id.local_tag, 487, "Request Terminated", &[], now, out);
-        out.push(Action::Event(Event::Cancelled { invite: InviteId(target) }));
+        out.push(Action::Event(Event::Cancelled { invite: InviteId(target), message: Some(message.clone()) }));
         true
     }
 }

@@ -93,7 +93,7 @@ impl Stack {
         let Some(invite) = self.invites.get(&id).filter(|i| i.is_pending()) else { return };
         let Some(tag) = invite.reliable.as_ref().map(|r| r.dialog.local_tag.clone()) else { return };
         self.reject(&InviteId(id), &tag, 504, "Server Time-out", &[], now, out);
-        out.push(Action::Event(Event::Cancelled { invite: InviteId(id) }));
+        out.push(Action::Event(Event::Cancelled { invite: InviteId(id), message: None }));
     }
 
     /// The final answer is out: nothing is repeated any more, but PRACK is still understood.

@@ -71,8 +71,9 @@ pub enum Event {
     Reinvite { invite: InviteId, dialog: DialogId, message: Message, flow: Flow },
     /// Any other request.
     Request { request: RequestId, dialog: Option<DialogId>, message: Message, flow: Flow },
-    /// The INVITE was cancelled; CANCEL and INVITE are answered.
-    Cancelled { invite: InviteId },
+    /// The INVITE was cancelled, by the CANCEL or early BYE in `message`, which is answered as the
+    /// INVITE is; without one no PRACK came to an answer of ours.
+    Cancelled { invite: InviteId, message: Option<Message> },
     /// The first ACK to a 2xx of ours.
     Acked { dialog: DialogId, message: Message },
     /// 64·T1 passed without one.
