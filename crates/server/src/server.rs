@@ -192,7 +192,7 @@ fn open_store(config: &Config, inbox: &Inbox) -> Result<(Store, Loaded), Error> 
 async fn bind_sip(config: &Config, inbox: &Inbox) -> Result<Transport, Error> {
     let at = |port| vec![SocketAddr::new(config.listen_ip, port)];
     let tls_server = match &config.tls {
-        Some(tls) => Some(trunkline_transport::server_tls(&tls.certs)?),
+        Some(tls) => Some(trunkline_transport::server_tls(&tls.certs, tls.client_ca_file.as_deref())?),
         None => None,
     };
     let out = trunkline_transport::client_tls(config.tls_out.ca_file.as_deref(), &config.tls_out.client_certs)?;

@@ -54,6 +54,8 @@ counts! {
     opened,
     /// Connections closed for a missed deadline, a failed handshake included.
     slow,
+    /// Connections to us closed because their TLS handshake failed.
+    unsecured,
     /// Connections closed because the peer did not read.
     stuck,
     /// Connections closed for wrong framing.

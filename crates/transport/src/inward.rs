@@ -3,11 +3,12 @@
 use crate::{
     bucket::Buckets,
     counts::{Counters, count},
-    overload,
+    overload, why,
 };
 use bytes::Bytes;
 use std::{
-    net::IpAddr,
+    io,
+    net::{IpAddr, Ipv4Addr, SocketAddr},
     panic::{AssertUnwindSafe, catch_unwind},
     sync::{Arc, Mutex, PoisonError},
     time::Duration,
@@ -34,6 +35,10 @@ pub type Sink = Arc<dyn Fn(Incoming) -> bool + Send + Sync>;
 
 /// Answers to messages that do not parse, per source and second.
 const MALFORMED_ANSWERS: u32 = 10;
+/// Lines of the log about handshakes that failed, per second.
+const LINES: u32 = 1;
+/// They are counted together, whoever causes them.
+const ANYBODY: IpAddr = IpAddr::V4(Ipv4Addr::UNSPECIFIED);
 
 /// Everything a receiving task needs.
 pub(crate) struct Inward {
@@ -42,6 +47,7 @@ pub(crate) struct Inward {
     sink: Sink,
     messages: Mutex<Buckets>,
     answers: Mutex<Buckets>,
+    lines: Mutex<Buckets>,
 }
 
 impl Inward {
@@ -52,6 +58,7 @@ impl Inward {
             sink,
             messages: Mutex::new(Buckets::new(messages_per_second)),
             answers: Mutex::new(Buckets::new(MALFORMED_ANSWERS)),
+            lines: Mutex::new(Buckets::new(LINES)),
         }
     }
 
@@ -67,6 +74,14 @@ impl Inward {
     /// Counts what a stream's source has sent; returns how long to wait before reading on.
     pub(crate) fn charge(&self, source: IpAddr, messages: usize, now: Time) -> Duration {
         self.messages.lock().unwrap_or_else(PoisonError::into_inner).charge(source, messages, now)
+    }
+
+    /// The TLS handshake of somebody who connected failed: the log says why, but nobody can fill it.
+    pub(crate) fn not_secured(&self, remote: SocketAddr, error: &io::Error) {
+        count(&self.counters.unsecured);
+        if self.lines.lock().unwrap_or_else(PoisonError::into_inner).take(ANYBODY, (self.clock)()) {
+            tracing::info!(%remote, why = why::of_caller(error), "a TLS handshake failed");
+        }
     }
 
     /// Hands a message on; `reply` takes what is to be answered right here.

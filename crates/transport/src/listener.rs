@@ -112,7 +112,7 @@ impl Listener {
                         let (line, _registered) = self.pool.accepted(flow, &self.inward);
                         stream::run(secured, line, &self.inward, &self.life).await;
                     }
-                    Ok(Err(error)) => tracing::debug!("a TLS handshake failed: {}", error.kind()),
+                    Ok(Err(error)) => self.inward.not_secured(remote, &error),
                     Err(_) => count(&self.inward.counters.slow),
                 }
             }

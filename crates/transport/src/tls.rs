@@ -2,11 +2,11 @@
 
 use crate::Error;
 use rustls::{
-    ServerConfig,
+    RootCertStore, ServerConfig,
     client::verify_server_name,
     crypto::ring,
     pki_types::{CertificateDer, PrivateKeyDer, ServerName, pem::PemObject},
-    server::{ClientHello, ParsedCertificate, ResolvesServerCert},
+    server::{ClientHello, ParsedCertificate, ResolvesServerCert, VerifierBuilderError, WebPkiClientVerifier},
     sign::CertifiedKey,
     version::{TLS12, TLS13},
 };
@@ -16,19 +16,47 @@ use std::{path::Path, sync::Arc};
 pub(crate) const ALPN: [&[u8]; 2] = [b"sip/2", b"sip"];
 
 /// A TLS server with these certificate chains and keys (PEM files, certificate first): TLS 1.2 and
-/// 1.3. A client gets the certificate of the name it asks for, else the first.
-pub fn server_tls<P: AsRef<Path>>(certs: &[(P, P)]) -> Result<Arc<ServerConfig>, Error> {
+/// 1.3. A client gets the certificate of the name it asks for, else the first. With a `client_ca_file`
+/// (PEM) it must show one that an authority in there has signed.
+///
+/// # Errors
+/// A file that cannot be used, or no certificate at all.
+pub fn server_tls<P: AsRef<Path>>(certs: &[(P, P)], client_ca_file: Option<&Path>) -> Result<Arc<ServerConfig>, Error> {
     let keys = certs.iter().map(|(cert, key)| load(cert.as_ref(), key.as_ref())).collect::<Result<Vec<_>, _>>()?;
     if keys.is_empty() {
         let path = "tls.certs".into();
         return Err(Error::Certificate { path, why: "no certificate is configured".to_owned() });
     }
-    let builder = ServerConfig::builder_with_provider(Arc::new(ring::default_provider()))
+    let provider = Arc::new(ring::default_provider());
+    let builder = ServerConfig::builder_with_provider(provider.clone())
         .with_protocol_versions(&[&TLS13, &TLS12])
         .map_err(|error| Error::Certificate { path: "tls".into(), why: error.to_string() })?;
-    let mut config = builder.with_no_client_auth().with_cert_resolver(Arc::new(ByName(keys)));
+    let builder = match client_ca_file {
+        None => builder.with_no_client_auth(),
+        Some(path) => {
+            let mut roots = RootCertStore::empty();
+            add_authorities(&mut roots, path)?;
+            let verifier = WebPkiClientVerifier::builder_with_provider(roots.into(), provider).build();
+            let bad = |error: VerifierBuilderError| Error::Certificate { path: path.into(), why: error.to_string() };
+            builder.with_client_cert_verifier(verifier.map_err(bad)?)
+        }
+    };
+    let mut config = builder.with_cert_resolver(Arc::new(ByName(keys)));
     config.alpn_protocols = ALPN.iter().map(|name| name.to_vec()).collect();
     Ok(Arc::new(config))
+}
+
+/// Trusts the certificates of a file.
+pub(crate) fn add_authorities(roots: &mut RootCertStore, path: &Path) -> Result<(), Error> {
+    let bad = |why: String| Error::Certificate { path: path.to_owned(), why };
+    let read = CertificateDer::pem_file_iter(path).map_err(|error| bad(error.to_string()))?;
+    let mut found = false;
+    for certificate in read {
+        let certificate = certificate.map_err(|error| bad(error.to_string()))?;
+        roots.add(certificate).map_err(|error| bad(error.to_string()))?;
+        found = true;
+    }
+    if found { Ok(()) } else { Err(bad("there is no certificate in it".to_owned())) }
 }
 
 pub(crate) fn load(cert: &Path, key: &Path) -> Result<Arc<CertifiedKey>, Error> {

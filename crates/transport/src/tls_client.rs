@@ -2,13 +2,12 @@
 
 use crate::{
     Error,
-    tls::{ALPN, load},
+    tls::{ALPN, add_authorities, load},
 };
 use rustls::{
     ClientConfig, RootCertStore, SignatureScheme,
     client::ResolvesClientCert,
     crypto::ring,
-    pki_types::{CertificateDer, pem::PemObject},
     sign::CertifiedKey,
     version::{TLS12, TLS13},
 };
@@ -46,17 +45,7 @@ fn roots(ca_file: Option<&Path>) -> Result<RootCertStore, Error> {
     // A system without roots is no error: whoever needs some names `ca_file`.
     roots.add_parsable_certificates(rustls_native_certs::load_native_certs().certs);
     if let Some(path) = ca_file {
-        let bad = |why: String| Error::Certificate { path: path.to_owned(), why };
-        let read = CertificateDer::pem_file_iter(path).map_err(|error| bad(error.to_string()))?;
-        let mut found = false;
-        for certificate in read {
-            let certificate = certificate.map_err(|error| bad(error.to_string()))?;
-            roots.add(certificate).map_err(|error| bad(error.to_string()))?;
-            found = true;
-        }
-        if !found {
-            return Err(bad("there is no certificate in it".to_owned()));
-        }
+        add_authorities(&mut roots, path)?;
     }
     Ok(roots)
 }

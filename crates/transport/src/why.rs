@@ -42,6 +42,20 @@ pub(crate) fn of_handshake(error: &io::Error) -> &'static str {
     of_breaking(error, "the TLS handshake failed")
 }
 
+/// Of the handshake of somebody who connects to us.
+pub(crate) fn of_caller(error: &io::Error) -> String {
+    match error.get_ref().and_then(|inner| inner.downcast_ref::<Error>()) {
+        Some(Error::NoCertificatesPresented) => "it showed no certificate, and tls.client_ca_file asks for one".into(),
+        Some(Error::InvalidCertificate(CertificateError::UnknownIssuer)) => {
+            "its certificate is of an issuer that is not in tls.client_ca_file".into()
+        }
+        Some(Error::InvalidCertificate(bad)) => format!("its certificate is not accepted: {bad}"),
+        Some(Error::AlertReceived(alert)) => format!("it gave up, or does not accept our certificate: {alert:?}"),
+        Some(other) => other.to_string(),
+        None => "it left".into(),
+    }
+}
+
 fn of_certificate(bad: &CertificateError) -> &'static str {
     match bad {
         CertificateError::UnknownIssuer => {
@@ -89,6 +103,8 @@ mod tests {
         assert!(of(Error::AlertReceived(AlertDescription::CertificateRequired)).contains("client_certificate"));
         assert!(of(Error::AlertReceived(AlertDescription::UnknownCA)).contains("does not accept"));
         assert_eq!(of_breaking(&io::Error::from(io::ErrorKind::ConnectionReset), GONE), GONE);
+        let caller = io::Error::new(io::ErrorKind::InvalidData, Error::NoCertificatesPresented);
+        assert!(of_caller(&caller).contains("tls.client_ca_file"));
         assert!(of_connecting(&io::Error::from(io::ErrorKind::ConnectionRefused)).contains("refuses"));
     }
 }

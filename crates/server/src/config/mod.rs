@@ -58,6 +58,8 @@ pub struct Tls {
     pub port: u16,
     /// Certificate and key files, PEM.
     pub certs: Vec<(PathBuf, PathBuf)>,
+    /// Authorities, PEM: who connects must show a certificate that one of them has signed.
+    pub client_ca_file: Option<PathBuf>,
 }
 
 /// TLS for calls out.
@@ -220,10 +222,7 @@ fn resolve(
         listen_ip: ip("listen_ip", Some(&raw.listen_ip))?.unwrap_or(IpAddr::V4(Ipv4Addr::UNSPECIFIED)),
         tls_out: tls_out(raw.tls.as_ref())?,
         dns_servers: dns_servers(&raw.dns.servers)?,
-        tls: raw
-            .tls
-            .filter(|t| !t.certs.is_empty())
-            .map(|t| Tls { port: t.port, certs: t.certs.into_iter().map(|c| (c.cert_file, c.key_file)).collect() }),
+        tls: tls(raw.tls)?,
         rtp_ports: ports(&raw.rtp_port)?,
         rtc_udp_port: raw.rtc.udp_port,
         rtc_tcp_port: raw.rtc.tcp_port,
@@ -268,6 +267,17 @@ fn ip(key: &'static str, text: Option<&str>) -> Result<Option<IpAddr>, ConfigErr
             Err(_) => Err(ConfigError::Value { key, why: format!("{text:?} is not an IP address") }),
         },
     }
+}
+
+/// SIP over TLS, where there is a certificate for it.
+fn tls(raw: Option<raw::RawTls>) -> Result<Option<Tls>, ConfigError> {
+    let Some(raw) = raw else { return Ok(None) };
+    if raw.certs.is_empty() && raw.client_ca_file.is_some() {
+        let why = "nobody can connect who could show a certificate: tls.certs is empty".to_owned();
+        return Err(ConfigError::Value { key: "tls.client_ca_file", why });
+    }
+    let certs: Vec<_> = raw.certs.into_iter().map(|c| (c.cert_file, c.key_file)).collect();
+    Ok((!certs.is_empty()).then_some(Tls { port: raw.port, certs, client_ca_file: raw.client_ca_file }))
 }
 
 fn tls_out(raw: Option<&raw::RawTls>) -> Result<TlsOut, ConfigError> {
@@ -345,6 +355,7 @@ mod tests {
         assert!(text_of("dns: { servers: [resolver.example] }").contains("127.0.0.1:5300"));
         let twice = "{ name: a, cert_file: a, key_file: a }";
         assert!(text_of(&format!("tls: {{ client_certs: [{twice}, {twice}] }}")).contains("stands twice"));
+        assert!(text_of("tls: { client_ca_file: ca.pem }").contains("tls.certs is empty"));
     }
 
     #[test]

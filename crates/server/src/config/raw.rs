@@ -58,6 +58,8 @@ pub(crate) struct RawTls {
     pub(crate) ca_file: Option<PathBuf>,
     #[serde(default)]
     pub(crate) client_certs: Vec<RawClientCert>,
+    #[serde(default)]
+    pub(crate) client_ca_file: Option<PathBuf>,
 }
 
 #[derive(Debug, Default, Deserialize)]
@@ -207,7 +209,7 @@ const KEYS: &[&str] = &[
     "logging",
 ];
 const SECTIONS: &[(&str, &[&str])] = &[
-    ("tls", &["port", "certs", "ca_file", "client_certs"]),
+    ("tls", &["port", "certs", "ca_file", "client_certs", "client_ca_file"]),
     ("dns", &["servers"]),
     ("room", &["auto_create", "empty_timeout", "departure_timeout", "audio_codec"]),
     ("rtc", &["udp_port", "tcp_port", "force_tcp", "node_ip", "complexity"]),

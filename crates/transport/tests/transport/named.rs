@@ -15,7 +15,7 @@ use std::{net::SocketAddr, sync::Arc};
 use tokio::{io::AsyncReadExt, net::TcpListener};
 use tokio_rustls::TlsAcceptor;
 use trunkline_sip::flow::{Flow, Protocol, Transmit};
-use trunkline_transport::{ClientTls, Config, Peer, client_tls};
+use trunkline_transport::{ClientTls, Config, Peer, client_tls, server_tls};
 
 fn flow(protocol: Protocol, remote: SocketAddr) -> Flow {
     Flow { protocol, local: loopback(), remote, connection: 0 }
@@ -104,6 +104,23 @@ async fn our_certificate_is_shown_where_it_is_named() {
     caller.transport.expect(remote, peer("one.example", Some("nobody's")));
     caller.transport.send(Transmit { flow, bytes: Bytes::from_static(b"hello") });
     closed(&caller, flow).await;
+}
+
+#[tokio::test]
+async fn who_calls_shows_a_certificate_of_an_authority_that_is_named() {
+    let tls_server = Some(server_tls(&certs(), Some(&file("two.pem"))).expect("certificates"));
+    let far_end = bind(Config { tls: vec![loopback()], tls_server, ..Config::default() }).await;
+    let remote = far_end.transport.addresses().tls[0];
+    let caller = caller().await;
+    let options = request("OPTIONS", "shown");
+    caller.transport.expect(remote, peer("one.example", Some("ours")));
+    caller.transport.send(Transmit { flow: flow(Protocol::Tls, remote), bytes: options.clone().into() });
+    assert_eq!(far_end.received().await.raw, options);
+    caller.transport.expect(remote, peer("one.example", None));
+    caller.transport.send(Transmit { flow: flow(Protocol::Tls, remote), bytes: request("OPTIONS", "none").into() });
+    closed(&caller, flow(Protocol::Tls, remote)).await;
+    let counts = far_end.transport.counts();
+    assert_eq!((counts.received, counts.unsecured), (1, 1));
 }
 
 #[tokio::test]

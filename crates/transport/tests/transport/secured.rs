@@ -37,7 +37,7 @@ fn client(trusted: &str, alpn: &[&str]) -> Arc<ClientConfig> {
 }
 
 pub async fn server() -> Bound {
-    let tls_server = Some(server_tls(&certs()).expect("certificates"));
+    let tls_server = Some(server_tls(&certs(), None).expect("certificates"));
     bind(Config { tls: vec![loopback()], tls_server, ..Config::default() }).await
 }
 
@@ -105,7 +105,7 @@ async fn a_connection_of_ours_verifies_its_peer() {
 
 #[test]
 fn wrong_files_are_named() {
-    let text = |certs: &[(PathBuf, PathBuf)]| match server_tls(certs) {
+    let text = |certs: &[(PathBuf, PathBuf)]| match server_tls(certs, None) {
         Err(error @ Error::Certificate { .. }) => error.to_string(),
         other => panic!("{other:?}"),
     };
@@ -114,6 +114,9 @@ fn wrong_files_are_named() {
     assert!(text(&[(file("one.pem"), file("one.pem"))]).contains("one.pem"));
     assert!(text(&[(file("one.pem"), file("two.key"))]).contains("does not fit"));
     assert!(text(&[]).contains("no certificate"));
+    let authorities = |name: &str| server_tls(&certs(), Some(&file(name))).unwrap_err().to_string();
+    assert!(authorities("none.pem").contains("none.pem"));
+    assert!(authorities("one.key").contains("no certificate in it"));
 }
 
 #[tokio::test]
