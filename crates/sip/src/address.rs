@@ -14,6 +14,8 @@ pub struct Address {
     /// The header parameter `q` in thousandths: which of several Contacts is to be tried first
     /// (RFC 3261 §20.10). `None` without one.
     pub q: Option<u16>,
+    /// The header parameter `expires` in seconds: how long a Contact is bound (RFC 3261 §20.10).
+    pub expires: Option<u32>,
 }
 
 /// A URI.
@@ -86,7 +88,8 @@ impl Address {
             })
         };
         let tag = parameter("tag").filter(|tag| !tag.is_empty()).map(str::to_owned);
-        Self { display, uri: Uri::parse(uri), tag, q: parameter("q").and_then(thousandths) }
+        let expires = parameter("expires").and_then(|seconds| seconds.parse().ok());
+        Self { display, uri: Uri::parse(uri), tag, q: parameter("q").and_then(thousandths), expires }
     }
 }
 

@@ -183,6 +183,11 @@ impl Message {
         address::split_list(&value).first().map(|first| Address::parse(first))
     }
 
+    /// All Contacts, in order.
+    pub fn contacts(&self) -> Vec<Address> {
+        self.find("Contact").flat_map(address::split_list).map(Address::parse).collect()
+    }
+
     /// The bytes as they came.
     pub fn to_bytes(&self) -> Bytes {
         self.0.raw.clone()

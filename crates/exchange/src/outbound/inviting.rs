@@ -1,6 +1,6 @@
 //! The INVITE of a call out: one target after the other, and what each of them answers.
 
-use super::{outcome::text_of, securing::expect};
+use super::{outcome::text_of, redirecting, securing::expect};
 use crate::{Exchange, Output};
 use std::time::Duration;
 use trunkline_call::{
@@ -8,18 +8,11 @@ use trunkline_call::{
     dial::{DialCommand, DialEvent, DialFailure, FarAnswer},
     session_timer,
 };
-use trunkline_routing::record::Options;
-use trunkline_sip::{
-    Address, ClientId, Credentials, DialogId, Event, HeaderList, Message, Outgoing, Unanswered, Uri, flow::Flow,
-};
-use trunkline_types::{CallId, Time, is_reserved_header, limits, normalize_number};
+use trunkline_sip::{ClientId, Credentials, DialogId, Event, HeaderList, Message, Outgoing, Unanswered, flow::Flow};
+use trunkline_types::{CallId, Time, is_reserved_header, limits};
 
 /// How long a target may be silent while another one is left, milliseconds.
 const NEXT_TARGET_AFTER_MS: u32 = 2_000;
-/// Redirections of one call at most, whatever a trunk allows.
-const MAX_REDIRECTS: u8 = 10;
-/// The q of a Contact that has none: nothing is to be tried before it.
-const WANTED_MOST: u16 = 1_000;
 /// How long a target that failed is tried last.
 const AVOIDED: Duration = Duration::from_secs(30);
 /// The longest `Retry-After` that is honoured.
@@ -46,7 +39,7 @@ impl Exchange {
                     Some(client) => self.stack.cancel(&client, &headers, now, &mut actions),
                     None => {
                         self.outbound.questions.forget(id);
-                        self.dial_failed(id, DialFailure::NothingSent);
+                        self.dial_failed(id, DialFailure::NothingSent, now, outputs);
                     }
                 }
             }
@@ -67,15 +60,16 @@ impl Exchange {
                 Some(refusal) => DialEvent::Refused(refusal),
                 None => DialEvent::Failed(DialFailure::Silent),
             };
-            self.events.push_back((id.clone(), CallEvent::Dial(event)));
-            return;
+            return self.failed_there(id, event, now, outputs);
         };
         let flow = self.outbound.own.flow_to(target.protocol, target.address);
         expect(&target, leg.plan.own_peer.then_some(&leg.plan.options), outputs);
         leg.current = Some(target);
         let (is_last, client, begun) = (leg.targets.is_empty(), leg.client.clone(), leg.begun);
         let after = leg.plan.options.next_target_after_ms.unwrap_or(NEXT_TARGET_AFTER_MS).max(1);
-        let Some(flow) = flow else { return self.dial_failed(id, DialFailure::Unreachable("no socket".into())) };
+        let Some(flow) = flow else {
+            return self.dial_failed(id, DialFailure::Unreachable("no socket".into()), now, outputs);
+        };
         let mut actions = Vec::new();
         match client {
             Some(client) => self.stack.retarget(&client, flow, now, &mut actions),
@@ -243,25 +237,12 @@ impl Exchange {
         } else if answer.status == 422 && goes_on && leg.lengthen(message) {
             return self.same_target_again(id, now, outputs);
         } else {
-            let allowed = leg.plan.options.follow_redirects.unwrap_or(0).min(MAX_REDIRECTS);
-            if goes_on
-                && matches!(answer.status, 301 | 302 | 305 | 380 | 300)
-                && leg.redirects < allowed
-                && let Some(uri) = redirection(message, &leg.plan.options)
-            {
-                leg.redirects = leg.redirects.saturating_add(1);
-                if leg.plan.routes.is_empty() {
-                    // Elsewhere the trunk's credentials do not go.
-                    leg.plan.own_peer &= uri.host.eq_ignore_ascii_case(&Uri::parse(&leg.plan.next_hop).host);
-                    leg.plan.next_hop.clone_from(&uri.text);
-                }
-                leg.plan.request_uri = uri.text;
-                leg.refusal = Some(answer);
-                return self.locate_far_end(id, now, outputs);
+            if goes_on {
+                redirecting::note(leg, answer.status, message);
             }
             self.target_answered(id);
         }
-        self.events.push_back((id.clone(), CallEvent::Dial(DialEvent::Refused(answer))));
+        self.failed_there(id, DialEvent::Refused(answer), now, outputs);
     }
 
     /// The same target, with what it wants.
@@ -276,7 +257,7 @@ impl Exchange {
 
     fn invite_failed(&mut self, id: &CallId, why: Unanswered, now: Time, outputs: &mut Vec<Output>) {
         let Some(leg) = self.outbound.legs.get_mut(id) else {
-            return self.dial_failed(id, DialFailure::Silent);
+            return self.dial_failed(id, DialFailure::Silent, now, outputs);
         };
         // What follows our own CANCEL says nothing about the target.
         if let Some(target) = leg.current.take().filter(|_| !leg.cancelled) {
@@ -290,7 +271,7 @@ impl Exchange {
             None if why == Unanswered::Silent => DialEvent::Failed(DialFailure::Silent),
             None => DialEvent::Failed(DialFailure::Unreachable(why.as_str().into())),
         };
-        self.events.push_back((id.clone(), CallEvent::Dial(event)));
+        self.failed_there(id, event, now, outputs);
     }
 
     fn far_answer(&self, id: &CallId, message: &Message, flow: Option<&Flow>) -> FarAnswer {
@@ -316,27 +297,4 @@ impl Exchange {
 pub(super) fn retry_after(value: &str) -> Option<Duration> {
     let digits: String = value.trim().chars().take_while(char::is_ascii_digit).collect();
     Some(Duration::from_secs(digits.parse::<u64>().ok()?.clamp(1, LONGEST_RETRY_AFTER)))
-}
-
-/// A redirection does not lead to where the trunk's own calls may not.
-fn may_be_called(options: &Options, user: &str) -> bool {
-    let number = normalize_number(user);
-    options
-        .allowed_destinations
-        .as_ref()
-        .is_none_or(|allowed| allowed.iter().any(|prefix| number.starts_with(&normalize_number(prefix))))
-}
-
-/// Where a 3xx points: of the Contacts that are SIP URIs, may be called and have nothing in them that
-/// would break a request line, the one with the highest q; of several the first.
-fn redirection(message: &Message, options: &Options) -> Option<Uri> {
-    let leads_somewhere = |uri: &Uri| {
-        let whole = uri.text.bytes().all(|b| b.is_ascii_graphic()) && uri.text.len() <= limits::URI_BYTES;
-        matches!(uri.scheme.as_str(), "sip" | "sips") && !uri.host.is_empty() && whole
-    };
-    let contacts = message.header_values("Contact");
-    let usable = contacts.iter().map(|value| Address::parse(value));
-    let usable = usable.filter(|found| leads_somewhere(&found.uri) && may_be_called(options, &found.uri.user));
-    // The last of equals is what `max_by_key` takes.
-    usable.rev().max_by_key(|found| found.q.unwrap_or(WANTED_MOST)).map(|found| found.uri)
 }

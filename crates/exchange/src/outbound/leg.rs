@@ -4,7 +4,7 @@ use crate::command::{ApiError, RequestId};
 use std::{collections::VecDeque, net::IpAddr};
 use trunkline_call::{dial::FarAnswer, session_timer::TimerHeaders};
 use trunkline_routing::dial::DialPlan;
-use trunkline_sip::{ClientId, DialogId, Message, locate::Target};
+use trunkline_sip::{ClientId, DialogId, Message, Uri, locate::Target};
 use trunkline_types::{CallId, Time};
 
 /// Who asked for the call, and when he wants to hear of it.
@@ -35,7 +35,10 @@ pub(super) struct Leg {
     pub(super) client: Option<ClientId>,
     /// The addresses that may ask for our credentials.
     pub(super) peers: Vec<IpAddr>,
+    /// 3xx that have been followed.
     pub(super) redirects: u8,
+    /// Contacts of redirections that have not been tried, the next one first.
+    pub(super) contacts: VecDeque<Uri>,
     /// INVITEs begun so far: each has higher numbers than the one before.
     pub(super) begun: u32,
     /// The last refusal after which another target was tried.
@@ -61,6 +64,7 @@ impl Leg {
             client: None,
             peers: Vec::new(),
             redirects: 0,
+            contacts: VecDeque::new(),
             begun: 0,
             refusal: None,
             cancelled: false,

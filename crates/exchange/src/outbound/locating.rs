@@ -2,7 +2,7 @@
 
 use super::question::{Asker, literal, query_of};
 use crate::{Exchange, Output, port::QueryId};
-use trunkline_call::dial::{DialEvent, DialFailure};
+use trunkline_call::dial::DialFailure;
 use trunkline_sip::locate::{self, Records, Target};
 use trunkline_types::{CallId, Time};
 
@@ -15,7 +15,7 @@ impl Exchange {
         let Some(leg) = self.outbound.legs.get(id) else { return };
         let query = query_of(&leg.plan.next_hop, leg.plan.trunk.transport);
         if query.host.is_empty() {
-            return self.dial_failed(id, DialFailure::Unresolved("there is no host in it".into()));
+            return self.dial_failed(id, DialFailure::Unresolved("there is no host in it".into()), now, outputs);
         }
         match literal(&query) {
             Some(target) => self.far_end_located(id, vec![target], now, outputs),
@@ -38,7 +38,7 @@ impl Exchange {
         let located = answer.map(|records| locate::order(&query, &records, &mut self.random));
         match asker {
             Asker::Call(id) => match located {
-                Err(why) => self.dial_failed(&id, DialFailure::Unresolved(why)),
+                Err(why) => self.dial_failed(&id, DialFailure::Unresolved(why), now, outputs),
                 Ok(targets) => self.far_end_located(&id, targets, now, outputs),
             },
             Asker::Trunk(trunk) => self.registrar_located(&trunk, located.unwrap_or_default(), now, outputs),
@@ -57,14 +57,12 @@ impl Exchange {
             }
         }
         if targets.is_empty() {
-            return self.dial_failed(
-                id,
-                match (own, reachable) {
-                    (true, _) => DialFailure::Loop,
-                    (_, false) => DialFailure::Unreachable("no socket of ours leads there".into()),
-                    (false, true) => DialFailure::Unresolved("the name has no address".into()),
-                },
-            );
+            let failure = match (own, reachable) {
+                (true, _) => DialFailure::Loop,
+                (_, false) => DialFailure::Unreachable("no socket of ours leads there".into()),
+                (false, true) => DialFailure::Unresolved("the name has no address".into()),
+            };
+            return self.dial_failed(id, failure, now, outputs);
         }
         // Those that failed lately last; the order among the others stays.
         targets.sort_by_key(|target| self.outbound.health.is_bad(target));
@@ -72,9 +70,5 @@ impl Exchange {
         leg.peers = targets.iter().map(|t| t.address.ip().to_canonical()).collect();
         leg.targets = targets.into();
         self.try_next_target(id, now, outputs);
-    }
-
-    pub(super) fn dial_failed(&mut self, id: &CallId, failure: DialFailure) {
-        self.events.push_back((id.clone(), trunkline_call::Event::Dial(DialEvent::Failed(failure))));
     }
 }

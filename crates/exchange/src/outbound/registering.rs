@@ -19,7 +19,7 @@ use trunkline_routing::{
     record::{Options, OutboundTrunk},
 };
 use trunkline_sip::{
-    Address, ClientId, Credentials, Event, Message, Outgoing,
+    Address, ClientId, Credentials, Event, Message, Outgoing, Uri,
     flow::{Flow, Protocol, Transmit},
     locate::Target,
 };
@@ -368,7 +368,11 @@ impl Exchange {
         let status = message.and_then(Message::status);
         match (status, message) {
             (Some(200..=299), Some(message)) => {
-                let granted = granted(message, held.expires).clamp(SHORTEST, LONGEST);
+                let ours = held.granted.as_ref().and_then(|granted| {
+                    let flow = self.outbound.own.flow_to(granted.target.protocol, granted.target.address)?;
+                    Some(Address::parse(&contact(user(&granted.trunk), &self.outbound.own.host(&flow), &flow)).uri)
+                });
+                let granted = granted(message, ours.as_ref(), held.expires).clamp(SHORTEST, LONGEST);
                 let was = std::mem::replace(&mut held.is_registered, true);
                 (held.current, held.failures) = (None, 0);
                 // Early enough for a few repetitions of a lost request.
@@ -423,15 +427,15 @@ fn proxy(options: &Options) -> Vec<String> {
     options.outbound_proxy.iter().filter(|uri| !uri.is_empty()).map(of).collect()
 }
 
-/// For how long a registrar keeps us, seconds: by our Contact, by `Expires`, as we asked.
-fn granted(message: &Message, asked: u32) -> u32 {
-    let of_contact = message.header_values("Contact").iter().find_map(|value| {
-        let after = value.get(value.rfind('>').unwrap_or(0)..)?;
-        after.split(';').find_map(|part| {
-            let (name, seconds) = part.split_once('=')?;
-            name.trim().eq_ignore_ascii_case("expires").then(|| seconds.trim().parse::<u32>().ok())?
-        })
-    });
+/// For how long a registrar keeps us, seconds: by our Contact among all those it knows, by `Expires`,
+/// as we asked. Where it has put another address for ours, the Contact that ends first counts.
+fn granted(message: &Message, ours: Option<&Uri>, asked: u32) -> u32 {
+    let known = message.contacts();
+    let place = |uri: &Uri| (uri.user.clone(), uri.host.to_ascii_lowercase(), uri.port);
+    let of_contact = match known.iter().find(|contact| ours.is_some_and(|ours| place(&contact.uri) == place(ours))) {
+        Some(contact) => contact.expires,
+        None => known.iter().filter_map(|contact| contact.expires).min(),
+    };
     let of_message = || message.header("Expires").and_then(|value| value.trim().parse().ok());
     of_contact.or_else(of_message).unwrap_or(asked)
 }

@@ -121,17 +121,7 @@ fn redirected(options: Options, contacts: &str) -> (World, RequestId, bool) {
     let mut world = World::with(trunk(), Options { follow_redirects: Some(1), ..options });
     let asked = world.dial(request());
     let first = world.last("INVITE");
-    // The far end's own Contact comes first in the world's answers, so it is left out here.
-    let text = format!(
-        "SIP/2.0 302 Moved\r\nVia: {}\r\nFrom: {}\r\nTo: {};tag=x\r\nCall-ID: {}\r\nCSeq: {}\r\n{contacts}\
-         Content-Length: 0\r\n\r\n",
-        first.header("Via").unwrap(),
-        first.header("From").unwrap(),
-        first.header("To").unwrap(),
-        first.header("Call-ID").unwrap(),
-        first.header("CSeq").unwrap()
-    );
-    world.receive(first.flow, text);
+    world.answer(&first, "302 Moved", contacts, "");
     let followed = world.all("INVITE").len() == 2;
     (world, asked, followed)
 }
@@ -160,6 +150,20 @@ fn of_several_contacts_the_one_wanted_most_is_called() {
         assert!(followed);
         assert_eq!(world.last("INVITE").flow.remote, target(expected));
     }
+    let (mut world, asked, followed) = redirected(american(), contacts);
+    assert!(followed);
+    // Nobody there: the next one, until one says that nobody takes it anywhere.
+    for (expected, answer) in [(22, "486 Busy Here"), (23, "404 Not Found"), (21, "603 Decline")] {
+        let invite = world.last("INVITE");
+        assert_eq!(invite.flow.remote, target(expected));
+        world.answer(&invite, answer, "", "");
+    }
+    assert_eq!(world.error(asked).sip_status.unwrap().code, 603);
+    let (mut world, asked, _) = redirected(american(), contacts);
+    let invite = world.last("INVITE");
+    world.answer(&invite, "600 Busy Everywhere", "", "");
+    assert_eq!(world.error(asked).sip_status.unwrap().code, 600);
+    assert_eq!(world.all("INVITE").len(), 2);
     let (world, asked, followed) = redirected(american(), "Contact: <sip:+44@192.0.2.24>, <tel:+15551110000>\r\n");
     assert!(!followed);
     assert_eq!(world.error(asked).sip_status.unwrap().code, 302);

@@ -74,6 +74,28 @@ fn too_brief_an_interval_is_made_longer() {
     assert_eq!(world.last("REGISTER").header("Expires").as_deref(), Some("600"));
 }
 
+/// A registrar tells all it knows of a user: other telephones of his, too.
+#[test]
+fn our_own_contact_says_how_long_we_are_registered() {
+    for (contacts, seconds) in [
+        ("Contact: <sip:desk@198.51.100.9:5060>;expires=3600, OURS;expires=60\r\n", 60),
+        ("Contact: <sip:desk@198.51.100.9:5060>;expires=12\r\nContact: OURS;expires=120\r\n", 120),
+        ("Contact: OURS, <sip:desk@198.51.100.9:5060>;expires=12\r\nExpires: 90\r\n", 90),
+        ("Contact: <sip:x@203.0.113.5:1024>;expires=80, <sip:x@203.0.113.5:1025>;expires=40\r\n", 40),
+    ] {
+        let mut world = world();
+        let first = world.last("REGISTER");
+        let ours = first.header("Contact").unwrap();
+        world.answer(&first, "200 OK", &contacts.replace("OURS", &ours), "");
+        let began = world.now;
+        while world.all("REGISTER").len() == 1 {
+            world.wait(Duration::from_secs(1));
+        }
+        let after = world.now.since(began).as_secs();
+        assert!((seconds * 3 / 4..=seconds).contains(&after), "{contacts}: {after}");
+    }
+}
+
 fn registered() -> World {
     let mut world = world();
     let first = world.last("REGISTER");
