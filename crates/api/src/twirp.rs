@@ -1,6 +1,6 @@
 //! The Twirp wire format (version 7): bodies as protobuf or JSON, errors always as JSON.
 
-use crate::{convert::transfer_reason, json_names::SnakeCase, sip_error::with_sip_status};
+use crate::{convert::transfer_reason, json_names::SnakeCase, sip_error};
 use axum::{
     body::Body,
     http::{HeaderMap, HeaderValue, StatusCode, header},
@@ -37,6 +37,27 @@ pub(crate) enum ErrorCode {
 }
 
 impl ErrorCode {
+    /// gRPC's number of it.
+    const fn grpc(self) -> i32 {
+        match self {
+            Self::Canceled => 1,
+            Self::Unknown => 2,
+            Self::InvalidArgument | Self::Malformed => 3,
+            Self::DeadlineExceeded => 4,
+            Self::NotFound | Self::BadRoute => 5,
+            Self::AlreadyExists => 6,
+            Self::PermissionDenied => 7,
+            Self::ResourceExhausted => 8,
+            Self::FailedPrecondition => 9,
+            Self::Aborted => 10,
+            Self::OutOfRange => 11,
+            Self::Unimplemented => 12,
+            Self::Internal => 13,
+            Self::Unavailable => 14,
+            Self::Unauthenticated => 16,
+        }
+    }
+
     /// The code on the wire.
     const fn as_str(self) -> &'static str {
         match self {
@@ -152,10 +173,8 @@ impl From<ApiError> for TwirpError {
             Code::Internal => ErrorCode::Internal,
         };
         let twirp = Self::new(code, error.message.clone());
-        let twirp = match &error.sip_status {
-            Some(status) => with_sip_status(twirp, code, &error.message, status),
-            None => twirp,
-        };
+        let meta = error.sip_status.iter().flat_map(|status| sip_error::meta(code.grpc(), &error.message, status));
+        let twirp = meta.fold(twirp, |twirp, (name, value)| twirp.with_meta(name, &value));
         match error.transfer.as_deref() {
             Some((id, outcome)) => twirp
                 .with_meta("sip_transfer_reason", transfer_reason(*outcome).as_str_name())

@@ -1,6 +1,5 @@
 //! What an API client can ask of the exchange, and what it is told.
 
-use crate::port::ConnectionId;
 use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 use std::{collections::BTreeMap, time::Duration};
@@ -22,6 +21,9 @@ use trunkline_types::{CallId, DispatchId, ParticipantSid, RuleId, TrackSid, Trun
 
 /// An API request whose caller waits for the [`Reply`]. Numbers are drawn by the shell.
 pub type RequestId = u64;
+
+/// A signalling connection, or the socket of an agents' worker; each kind is numbered by its shell.
+pub type ConnectionId = u64;
 
 /// Whose options.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]

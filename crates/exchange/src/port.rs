@@ -1,5 +1,6 @@
 //! Everything that goes into the exchange and everything that comes out of it.
 
+pub use crate::command::ConnectionId;
 use crate::command::{ApiError, Command, OptionsKey, Reply, RequestId};
 use std::net::SocketAddr;
 use trunkline_call::{
@@ -19,9 +20,6 @@ use trunkline_types::{CallId, RuleId, Time, TrunkId};
 
 /// A write that the exchange waits for; numbered by the exchange.
 pub type RecordId = u64;
-
-/// A signalling connection, or the socket of an agents' worker; each kind is numbered by its shell.
-pub type ConnectionId = u64;
 
 /// A question to the DNS; numbered by the exchange.
 pub type QueryId = u64;

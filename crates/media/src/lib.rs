@@ -10,6 +10,7 @@
 #![deny(unsafe_code)]
 
 mod addresses;
+mod arrivals;
 mod batch;
 mod builtin;
 mod bypass;

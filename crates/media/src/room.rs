@@ -9,6 +9,9 @@ use slab::Slab;
 use std::collections::HashMap;
 use trunkline_types::{ParticipantSid, RoomSid, TrackSid, VoiceCodec};
 
+/// Frames of 20 ms between two reports of how tracks arrive: five seconds.
+pub(crate) const RECEPTION_EVERY: u16 = 250;
+
 /// See the module.
 pub(crate) struct Room {
     pub(crate) sid: RoomSid,
@@ -42,7 +45,7 @@ impl Room {
             rate: 8_000,
             codec: VoiceCodec::Opus,
             until_report: 0,
-            until_reception: crate::reception::REPORT_EVERY,
+            until_reception: RECEPTION_EVERY,
             spoke: false,
         }
     }

@@ -1,9 +1,9 @@
 //! A track of a room: where it comes from and where it goes.
 
 use crate::{
+    arrivals::Arrivals,
     downlink::{Downlink, Jitter},
     recent::Recent,
-    reception::Arrivals,
     uplink::Uplink,
 };
 use trunkline_types::{ParticipantSid, Time, TrackSid, VoiceCodec};

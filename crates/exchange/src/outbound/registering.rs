@@ -5,7 +5,7 @@ use super::{
     inviting::retry_after,
     question::{Asker, literal, query_of},
     securing::expect,
-    unregistering::{Farewells, Granted},
+    unregistering::{Farewells, Granted, user},
 };
 use crate::{Exchange, Output, exchange::Drain, port::Level};
 use bytes::Bytes;
@@ -14,10 +14,7 @@ use std::{
     net::IpAddr,
     time::Duration,
 };
-use trunkline_routing::{
-    patch::ListFilter,
-    record::{Options, OutboundTrunk},
-};
+use trunkline_routing::{patch::ListFilter, record::Options};
 use trunkline_sip::{
     Address, ClientId, Credentials, Event, Message, Outgoing, Uri,
     flow::{Flow, Protocol, Transmit},
@@ -103,11 +100,6 @@ impl Registration {
         self.targets.clear();
         self.granted.take()
     }
-}
-
-/// The user that registers: the digest user, or else the first number.
-pub(super) fn user(trunk: &OutboundTrunk) -> &str {
-    if trunk.auth_username.is_empty() { trunk.numbers.first().map_or("", String::as_str) } else { &trunk.auth_username }
 }
 
 fn contact(user: &str, host: &str, flow: &Flow) -> String {

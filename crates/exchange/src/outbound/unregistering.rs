@@ -1,7 +1,7 @@
 //! Registrations are taken back (RFC 3261 §10.2.2): when their trunk is deleted or registers no more,
 //! and when the server drains.
 
-use super::{registering::user, securing::expect};
+use super::securing::expect;
 use crate::{Exchange, Output};
 use std::{collections::BTreeSet, time::Duration};
 use trunkline_routing::record::{Options, OutboundTrunk};
@@ -21,6 +21,11 @@ pub(super) struct Granted {
     pub(super) target: Target,
     /// The addresses that may ask for the trunk's credentials.
     pub(super) peers: Vec<std::net::IpAddr>,
+}
+
+/// The user that registers: the digest user, or else the first number.
+pub(super) fn user(trunk: &OutboundTrunk) -> &str {
+    if trunk.auth_username.is_empty() { trunk.numbers.first().map_or("", String::as_str) } else { &trunk.auth_username }
 }
 
 impl Granted {

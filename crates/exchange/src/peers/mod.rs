@@ -7,6 +7,7 @@
 mod administering;
 mod announcing;
 mod answering;
+mod audience;
 mod data;
 mod facts;
 mod joining;

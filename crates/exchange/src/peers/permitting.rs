@@ -1,8 +1,8 @@
 //! Whom a publisher lets hear and see its tracks: LiveKit's `SubscriptionPermission`.
 
-use super::session::Session;
+use super::{audience::Tracks, session::Session};
 use crate::{Exchange, Output};
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use trunkline_call::media::peer::PeerPlan;
 use trunkline_room::{
     TrackKind,
@@ -14,41 +14,6 @@ use trunkline_types::{CallId, ParticipantSid, RoomSid, Time, TrackSid, limits};
 const MAX_LISTED: usize = 1024;
 /// Tracks looked at in one entry.
 const MAX_NAMED: usize = 64;
-
-/// Who may hear and see what somebody publishes. At first everybody may.
-#[derive(Debug, Default)]
-pub(super) struct Audience {
-    /// Those who may, by their identity; `None` if everybody may.
-    listed: Option<BTreeMap<String, Tracks>>,
-    /// Somebody may have been told that he may not.
-    was_restricted: bool,
-}
-
-#[derive(Debug)]
-enum Tracks {
-    All,
-    These(BTreeSet<TrackSid>),
-}
-
-impl Audience {
-    fn lets(&self, track: &TrackSid, identity: &str) -> bool {
-        let Some(listed) = &self.listed else { return true };
-        match listed.get(identity) {
-            None => false,
-            Some(Tracks::All) => true,
-            Some(Tracks::These(tracks)) => tracks.contains(track),
-        }
-    }
-
-    /// The track is gone, and with it what was said about it.
-    pub(super) fn forget(&mut self, track: &TrackSid) {
-        for tracks in self.listed.iter_mut().flat_map(BTreeMap::values_mut) {
-            if let Tracks::These(tracks) = tracks {
-                tracks.remove(track);
-            }
-        }
-    }
-}
 
 impl Exchange {
     /// A publisher says who may subscribe to its tracks. What it said before no longer holds.

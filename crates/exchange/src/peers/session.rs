@@ -1,8 +1,8 @@
 //! The control side of one WebRTC participant.
 
 use super::{
+    audience::Audience,
     offering::Offering,
-    permitting::Audience,
     publishing::Publishing,
     sections::{Sections, Want},
 };
