@@ -163,7 +163,7 @@ mod tests {
     fn a_tone_of_ten_minutes_has_no_gap_no_click_and_does_not_drift() {
         for codec in [VoiceCodec::Opus, VoiceCodec::Pcmu] {
             let mut random = Random::from_number(11);
-            let mut encoder = VoiceEncoder::new(codec, RATE, crate::uplink::Quality::default()).unwrap();
+            let mut encoder = VoiceEncoder::new(codec, RATE, crate::voice::Quality::default()).unwrap();
             let mut downlink = Downlink::new(codec, RATE, Jitter::default()).unwrap();
             let (tone, mut bytes, mut first) = (tone(), [0; 400], None);
             for n in 0..30_000_u64 {

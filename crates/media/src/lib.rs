@@ -46,4 +46,4 @@ mod wheel;
 
 pub use downlink::Jitter;
 pub use media::{Config, Error, Media};
-pub use uplink::Quality;
+pub use voice::Quality;

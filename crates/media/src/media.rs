@@ -7,7 +7,7 @@ use crate::{
     rtc_socket,
     tcp::{Listener, Names},
     thread::{self, Order, Parts, handover},
-    uplink::Quality,
+    voice::Quality,
 };
 use mio::{Waker, net::TcpListener};
 use std::{

@@ -15,7 +15,7 @@ use crate::{
     rtc_socket,
     stages::Stages,
     tcp::{Handover, Names, Streams, stream_of},
-    uplink::Quality,
+    voice::Quality,
     wheel::Wheel,
 };
 use mio::{Events, Interest, Poll, Token, Waker, net::UdpSocket};

@@ -172,7 +172,7 @@ fn mean_square(pcm: &[i16]) -> u32 {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{out_stream::OutStream, uplink::Quality};
+    use crate::{out_stream::OutStream, voice::Quality};
 
     #[test]
     fn the_loudest_packet_counts_and_once() {

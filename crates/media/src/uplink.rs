@@ -2,7 +2,7 @@
 
 use crate::{
     frame::{Frame, Frames},
-    voice::VoiceEncoder,
+    voice::{Quality, VoiceEncoder},
 };
 use trunkline_types::VoiceCodec;
 
@@ -10,24 +10,6 @@ use trunkline_types::VoiceCodec;
 const FRAME_BYTES: usize = 400;
 /// Samples of 20 ms at 16 kHz, the most there are.
 const SAMPLES: usize = 320;
-
-/// How voices are encoded.
-#[derive(Clone, Copy, Debug)]
-pub struct Quality {
-    /// libopus' complexity, 0 to 10.
-    pub complexity: u8,
-    /// Bits per second of an 8 kHz voice.
-    pub narrowband: u32,
-    /// Bits per second of a 16 kHz voice.
-    pub wideband: u32,
-}
-
-impl Default for Quality {
-    /// The sweet spot of quality and cost: complexity 1 at the caller's own bandwidth.
-    fn default() -> Self {
-        Self { complexity: 1, narrowband: 24_000, wideband: 32_000 }
-    }
-}
 
 /// See the module.
 pub(crate) struct Uplink {

@@ -1,6 +1,5 @@
 //! Voices in the codec of a room: PCM into packets of 20 ms, and packets into PCM.
 
-use crate::uplink::Quality;
 use trunkline_audio::{
     g711,
     gate::Gate,
@@ -16,6 +15,24 @@ const G711_FRAME: usize = 160;
 const WIDE_FRAME: usize = 320;
 /// G.711 has 8 kHz.
 const NARROW: u32 = 8_000;
+
+/// How voices are encoded.
+#[derive(Clone, Copy, Debug)]
+pub struct Quality {
+    /// libopus' complexity, 0 to 10.
+    pub complexity: u8,
+    /// Bits per second of an 8 kHz voice.
+    pub narrowband: u32,
+    /// Bits per second of a 16 kHz voice.
+    pub wideband: u32,
+}
+
+impl Default for Quality {
+    /// The sweet spot of quality and cost: complexity 1 at the caller's own bandwidth.
+    fn default() -> Self {
+        Self { complexity: 1, narrowband: 24_000, wideband: 32_000 }
+    }
+}
 
 /// The two laws of G.711.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

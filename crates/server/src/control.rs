@@ -1,6 +1,6 @@
 //! How the API's handlers reach the exchange and the store.
 
-use crate::{exchange_thread::Inbox, outputs::Waiting};
+use crate::{inbox::Inbox, outputs::Waiting};
 use std::{
     future::Future,
     pin::Pin,

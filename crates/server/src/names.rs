@@ -1,6 +1,6 @@
 //! What the exchange asks of the DNS.
 
-use crate::exchange_thread::Inbox;
+use crate::inbox::Inbox;
 use std::{net::SocketAddr, sync::Arc};
 use tokio::runtime::Handle;
 use trunkline_exchange::{Input, port::QueryId};

@@ -3,7 +3,8 @@
 use crate::{
     Config, clock,
     control::Control,
-    exchange_thread::{self, Inbox},
+    exchange_thread,
+    inbox::{Inbox, inbox},
     names::Names,
     outputs::{Outputs, Waiting},
 };
@@ -87,7 +88,7 @@ const GOODBYE: Duration = Duration::from_millis(500);
 impl Server {
     /// Opens, binds and starts everything.
     pub async fn start(config: Config) -> Result<Self, Error> {
-        let (inbox, inputs) = exchange_thread::inbox();
+        let (inbox, inputs) = inbox();
         let (store, loaded) = open_store(&config, &inbox)?;
         let store = Arc::new(store);
         let reader = Arc::new(store.reader());

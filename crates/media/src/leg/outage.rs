@@ -6,7 +6,8 @@ use crate::{
     frame::Frame,
     out_stream::OutStream,
     stages::Stages,
-    uplink::{Quality, Uplink},
+    uplink::Uplink,
+    voice::Quality,
 };
 use trunkline_audio::{
     opus::{Decoder, Encoder, EncoderConfig},

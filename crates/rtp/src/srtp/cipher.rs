@@ -1,47 +1,10 @@
-//! AES in counter mode and in GCM, and the HMAC: bytes in place, nothing allocated.
+//! Counter mode with its HMAC, and GCM: bytes in place, nothing allocated.
 
-use super::{Suite, key::SessionKeys};
-use aes::{Aes128, Aes256};
+use super::{Suite, block::BlockKey, key::SessionKeys};
 use aes_gcm::{AeadInPlace, Aes128Gcm, Aes256Gcm, KeyInit};
-use ctr::cipher::{InnerIvInit, StreamCipher, StreamCipherCoreWrapper};
 use hmac::{Hmac, Mac};
 use sha1::Sha1;
 use subtle::ConstantTimeEq;
-
-/// An expanded AES key for counter mode.
-#[derive(Clone)]
-pub(super) enum BlockKey {
-    Aes128(Box<Aes128>),
-    Aes256(Box<Aes256>),
-}
-
-type Counter<'a, C> = StreamCipherCoreWrapper<ctr::CtrCore<&'a C, ctr::flavors::Ctr128BE>>;
-
-impl BlockKey {
-    /// From 16 or 32 bytes.
-    pub(super) fn new(key: &[u8]) -> Option<Self> {
-        match key.len() {
-            16 => Aes128::new_from_slice(key).ok().map(|key| Self::Aes128(Box::new(key))),
-            32 => Aes256::new_from_slice(key).ok().map(|key| Self::Aes256(Box::new(key))),
-            _ => None,
-        }
-    }
-
-    /// XORs the keystream that begins at `iv` onto the bytes.
-    pub(super) fn apply_counter_mode(&self, iv: [u8; 16], bytes: &mut [u8]) {
-        let iv = iv.into();
-        match self {
-            Self::Aes128(key) => {
-                let core = ctr::CtrCore::inner_iv_init(&**key, &iv);
-                Counter::<'_, Aes128>::from_core(core).apply_keystream(bytes);
-            }
-            Self::Aes256(key) => {
-                let core = ctr::CtrCore::inner_iv_init(&**key, &iv);
-                Counter::<'_, Aes256>::from_core(core).apply_keystream(bytes);
-            }
-        }
-    }
-}
 
 /// Counter mode with HMAC-SHA1 (RFC 3711 §4.1.1 and §4.2.1).
 #[derive(Clone)]

@@ -1,7 +1,7 @@
 //! Session keys from the master key (RFC 3711 §4.3, RFC 6188 §3, RFC 7714 §11); key derivation
 //! rate 0.
 
-use super::{Suite, cipher::BlockKey, error::Error};
+use super::{Suite, block::BlockKey, error::Error};
 
 /// Bytes of the HMAC key.
 pub(super) const AUTH_KEY_BYTES: usize = 20;

@@ -1,5 +1,6 @@
 //! SRTP and SRTCP (RFC 3711, RFC 6188, RFC 7714).
 
+mod block;
 mod cipher;
 mod error;
 mod key;

@@ -1,7 +1,8 @@
 //! The vectors of the RFCs, and what attackers try.
 
 use super::{
-    cipher::{BlockKey, Cipher},
+    block::BlockKey,
+    cipher::Cipher,
     key::{Purpose, SessionKeys, derive},
     *,
 };
