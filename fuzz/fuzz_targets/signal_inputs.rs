@@ -130,6 +130,7 @@ impl World {
             auto_subscribe: argument & 16 == 0,
             add_tracks: vec![add],
             offer: (argument & 32 == 0).then(|| Description { sdp: OFFER.into(), id: 1 }),
+            place: if (192..224).contains(&argument) { held.clone() } else { None },
             resume: if argument >= 224 { held } else { None },
             sync: None,
         };

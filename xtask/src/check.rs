@@ -1,7 +1,7 @@
 //! `cargo xtask check`: what must hold before a change is looked at.
 
 use crate::{
-    process::{command, step},
+    process::{command, root, step},
     setup, tidy,
 };
 use anyhow::Result;
@@ -16,6 +16,10 @@ pub fn run() -> Result<bool> {
         "clippy",
         &mut command("cargo", ["clippy", "--workspace", "--all-targets", "--quiet", "--", "-D", "warnings"]),
     )?;
+    // A workspace of its own, which nothing else builds.
+    let folder = root().join("target/fuzz-check");
+    let fuzz = ["check", "--quiet", "--manifest-path", "fuzz/Cargo.toml", "--target-dir", &folder.to_string_lossy()];
+    good &= step("fuzz targets", &mut command("cargo", fuzz))?;
     let deny = setup::cargo_tool("cargo-deny")?;
     good &= step("deny", &mut command(&deny.to_string_lossy(), ["check", "bans", "licenses", "sources"]))?;
     good &= tidy::run()?;
