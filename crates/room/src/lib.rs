@@ -6,6 +6,7 @@
 #![forbid(unsafe_code)]
 
 pub mod data;
+mod defaults;
 mod error;
 mod event;
 pub mod model;
@@ -16,10 +17,11 @@ mod tracks;
 mod wire;
 pub mod worker;
 
+pub use defaults::Defaults;
 pub use error::Error;
 pub use event::{Event, Packet};
 pub use model::{
     Join, Kind, ParticipantInfo, ParticipantPatch, Permission, RoomInfo, RoomSettings, Source, State, TrackInfo,
     TrackKind, VideoLayer,
 };
-pub use rooms::{Defaults, Rooms};
+pub use rooms::Rooms;

@@ -1,6 +1,6 @@
 //! One room and its members.
 
-use crate::{Error, ParticipantInfo, ParticipantPatch, RoomInfo, RoomSettings, State, rooms::Defaults};
+use crate::{Error, ParticipantInfo, ParticipantPatch, RoomInfo, RoomSettings, State, defaults::Defaults};
 use std::{collections::BTreeMap, time::Duration};
 use trunkline_types::{RoomSid, Time, limits};
 

@@ -1,6 +1,6 @@
 //! Addresses and URIs: what is read is the one outside the quotes; the text stays as it came.
 
-use crate::{flow::Protocol, number, via::host_and_port};
+use crate::{flow::Protocol, number};
 
 /// A name-addr or addr-spec (RFC 3261 §20.10).
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -38,6 +38,16 @@ pub struct Uri {
 
 pub(crate) fn is_token(b: u8) -> bool {
     b.is_ascii_alphanumeric() || b"-.!%*_+`'~".contains(&b)
+}
+
+/// Host and port of `host:port`, brackets taken off; a port that is there and empty is empty.
+pub(crate) fn host_and_port(text: &str) -> (&str, Option<&str>) {
+    if let Some((host, rest)) = text.strip_prefix('[').and_then(|rest| rest.split_once(']')) {
+        let rest = rest.trim();
+        // Anything else behind the bracket is a port nobody can read.
+        return (host, (!rest.is_empty()).then(|| rest.strip_prefix(':').unwrap_or("?").trim()));
+    }
+    text.split_once(':').map_or((text, None), |(host, port)| (host.trim_end(), Some(port.trim())))
 }
 
 /// Splits a header value at its top-level commas.

@@ -1,6 +1,9 @@
 //! One Via value (RFC 3261 §20.42).
 
-use crate::{address::is_token, number};
+use crate::{
+    address::{host_and_port, is_token},
+    number,
+};
 
 /// A hop, as far as somebody asks.
 #[derive(Debug, Default, PartialEq, Eq)]
@@ -66,16 +69,6 @@ impl<'a> Via<'a> {
         let ttl = self.parameter("ttl").is_some_and(|ttl| number::number(ttl, 255).is_none());
         ttl.then_some("ttl of the top Via is not a number up to 255")
     }
-}
-
-/// Host and port of `host:port`, brackets taken off; a port that is there and empty is empty.
-pub(crate) fn host_and_port(text: &str) -> (&str, Option<&str>) {
-    if let Some((host, rest)) = text.strip_prefix('[').and_then(|rest| rest.split_once(']')) {
-        let rest = rest.trim();
-        // Anything else behind the bracket is a port nobody can read.
-        return (host, (!rest.is_empty()).then(|| rest.strip_prefix(':').unwrap_or("?").trim()));
-    }
-    text.split_once(':').map_or((text, None), |(host, port)| (host.trim_end(), Some(port.trim())))
 }
 
 #[cfg(test)]
