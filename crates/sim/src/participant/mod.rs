@@ -4,11 +4,13 @@
 mod client;
 mod ear;
 mod join;
+mod joining;
 mod signal;
 mod socket;
 mod speech;
 
 pub use ear::{Ear, Tape};
-pub use join::{Join, Participant, Rush, Stats, join};
+pub use join::{Join, Rush, Stats};
+pub use joining::{Participant, join};
 pub use signal::Error;
 pub use speech::{Speech, Voice};
