@@ -1,6 +1,6 @@
 //! A WebRTC track on its way to the phones of a room: packets in as they come, PCM out every 20 ms.
 
-use crate::{said::Said, voice::VoiceDecoder};
+use crate::{said::Said, soon::soon, voice::VoiceDecoder};
 use std::time::Duration;
 use trunkline_rtp::{Frame, JitterBuffer, JitterConfig};
 use trunkline_types::{Time, VoiceCodec};
@@ -59,6 +59,20 @@ impl Downlink {
             begun: None,
             long: Box::new([0; LONG]),
         })
+    }
+
+    /// A packet has come for it.
+    pub(crate) fn soon_pushed(&self) {
+        let (slot, bytes) = self.jitter.newest_place();
+        slot.into_iter().for_each(soon);
+        soon(bytes);
+    }
+
+    /// Its next packet will be played.
+    pub(crate) fn soon_played(&self) {
+        let (slot, bytes) = self.jitter.next_place();
+        slot.into_iter().for_each(soon);
+        soon(bytes);
     }
 
     /// Phones hear it from now on, and what came before only as far as the delay needs it.

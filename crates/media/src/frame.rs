@@ -1,5 +1,7 @@
 //! 20 ms: as samples, and encoded.
 
+use crate::soon::soon_at;
+
 /// Samples of 20 ms at 16 kHz: the largest frame.
 pub(crate) const FRAME: usize = 320;
 
@@ -33,6 +35,12 @@ impl Frames {
     /// With room for so many frames of so many bytes each.
     pub(crate) fn with_room(frames: usize, bytes: usize) -> Self {
         Self { held: Vec::with_capacity(frames), payloads: Vec::with_capacity(frames * bytes) }
+    }
+
+    /// The next one will be pushed.
+    pub(crate) fn soon(&self) {
+        soon_at(self.held.as_ptr());
+        soon_at(self.payloads.as_ptr());
     }
 
     pub(crate) fn is_empty(&self) -> bool {

@@ -3,6 +3,7 @@
 use crate::{
     frame::{FRAME, Frames},
     leg_codec::LegCodec,
+    soon::{soon, soon_at},
     sound::Player,
     stages::{self, Way},
 };
@@ -309,6 +310,16 @@ impl Leg {
     /// Samples per second of its codec.
     pub(crate) fn rate(&self) -> u32 {
         self.codec.rate()
+    }
+
+    /// It will hear or say something: asks for what does not lie in it.
+    pub(crate) fn soon_parts(&self) {
+        self.passed.soon();
+        soon_at(self.fresh.as_ptr());
+        soon_at(self.out.as_slices().0.as_ptr());
+        if let Some(secured) = &self.secured {
+            soon(&**secured);
+        }
     }
 
     /// The room mixes at this rate from now on.

@@ -34,6 +34,7 @@ mod room;
 mod rooms;
 mod rtc_socket;
 mod said;
+mod soon;
 mod sound;
 mod stages;
 mod tcp;

@@ -4,6 +4,7 @@ use crate::{
     batch::Outbound,
     bypass::{self, Bypass, KeySlot},
     candidates::Candidates,
+    soon::soon,
 };
 use bytes::Bytes;
 use mio::net::UdpSocket;
@@ -190,6 +191,44 @@ impl Peer {
             listed: None,
             ufrags: Vec::new(),
         }
+    }
+
+    /// It will be used: asks for what says where its audio goes.
+    pub(crate) fn soon(&self) {
+        soon(&self.bypass);
+        soon(&self.sections);
+        soon(&self.published);
+        soon(&self.room);
+    }
+
+    /// It will be sent audio on this section.
+    pub(crate) fn soon_sending(&self, section: usize) {
+        if let Some(section) = self.sections.get(section) {
+            soon(section);
+        }
+        if let Some(bypass) = &self.bypass {
+            soon(&bypass.outward);
+        }
+    }
+
+    /// Audio of it has come.
+    pub(crate) fn soon_receiving(&self) {
+        soon(&self.published[..]);
+        if let Some(bypass) = &self.bypass {
+            soon(&bypass.inward);
+        }
+    }
+
+    /// The sources of that audio.
+    pub(crate) fn soon_sources(&self) {
+        if let Some(bypass) = &self.bypass {
+            bypass.inward.soon();
+        }
+    }
+
+    /// The track it publishes, of several the first.
+    pub(crate) fn first_track(&self) -> Option<usize> {
+        self.published.first().map(|published| published.track)
     }
 
     /// Answers the client's offer, with new SSRCs for some sections.

@@ -294,6 +294,7 @@ impl Thread {
             let before = self.stages.enter(Stage::Receive);
             let (read, full) = inbound.read::<BATCH>(&self.socket);
             self.stages.enter(before);
+            self.look_at_peers(&mut inbound, read);
             for at in 0..read {
                 if let Some((datagram, from)) = inbound.datagram(at) {
                     self.datagram(datagram, from, now);

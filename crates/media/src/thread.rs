@@ -45,10 +45,8 @@ const WAKER: Token = Token(usize::MAX - 1);
 const RTC: Token = Token(usize::MAX - 2);
 /// Batches read from the shared socket before the legs have their turn.
 pub(crate) const RTC_BUDGET: usize = 8;
-/// See [`Thread::is_crowded`].
-const MILLISECOND: Duration = Duration::from_millis(1);
-/// Legs and connections that make a thread crowded.
-const CROWD: usize = 150;
+/// So long packets gather on a thread with so many legs and connections.
+const GATHERING: [(usize, Duration); 2] = [(600, Duration::from_millis(2)), (150, Duration::from_millis(1))];
 /// The longest sleep.
 const NAP: Duration = Duration::from_millis(500);
 
@@ -98,9 +96,9 @@ fn run(mut thread: Thread, plans: &Receiver<Order>, clock: &Clock, sink: &Sink) 
     loop {
         let now = clock();
         let mut nap = if more { Duration::ZERO } else { thread.nap(now) };
-        if thread.is_crowded() && !nap.is_zero() {
-            // Packets come all the time. One wake in a millisecond serves them together.
-            std::thread::sleep(MILLISECOND - Duration::from_nanos(now.nanos % 1_000_000));
+        if let Some(gathering) = thread.gathering().filter(|_| !nap.is_zero()) {
+            // Until the clock shows a whole number of them.
+            std::thread::sleep(gathering - Duration::from_nanos(now.nanos % gathering.as_nanos() as u64));
             nap = Duration::ZERO;
         }
         if let Err(why) = thread.poll.poll(&mut events, Some(nap))
@@ -250,10 +248,11 @@ impl Thread {
         self.base + now.since(self.began)
     }
 
-    /// Whether so many packets come that being woken for each costs more than waiting for the next
-    /// few of them.
-    fn is_crowded(&self) -> bool {
-        self.legs.len() + self.peers.len() >= CROWD
+    /// How long packets gather, where so many come that being woken for each costs more than serving
+    /// the next few of them together.
+    fn gathering(&self) -> Option<Duration> {
+        let crowd = self.legs.len() + self.peers.len();
+        GATHERING.into_iter().find(|(least, _)| crowd >= *least).map(|(_, gathering)| gathering)
     }
 
     fn nap(&self, now: Time) -> Duration {
@@ -415,25 +414,38 @@ impl Thread {
     /// Reads what the legs' sockets hold; those with more stay on the list.
     fn receive_legs(&mut self, now: Time) {
         let mut ready = std::mem::take(&mut self.ready);
-        ready.retain(|token| {
-            let (index, is_rtcp) = leg_of(*token);
-            let Some(leg) = self.legs.get_mut(index) else { return false };
-            let (inbound, facts, stages) = (&mut self.inbound, &mut self.facts, &mut self.stages);
-            // A fault costs one leg, not the thread.
-            let received = catch_unwind(AssertUnwindSafe(|| {
-                if is_rtcp { leg.receive_rtcp(now, inbound, stages) } else { leg.receive(now, inbound, facts, stages) }
-            }));
-            let Ok(more) = received else {
-                let key = leg.key.clone();
-                tracing::error!(call = %key.call, "a fault in a media leg; it is closed");
-                self.close(&key);
-                return false;
-            };
-            self.forward_leg(index, now);
-            more
-        });
+        let mut kept = 0;
+        for at in 0..ready.len() {
+            if at % AHEAD == 0 {
+                self.look_at_legs(&ready[at..ready.len().min(at + AHEAD)]);
+            }
+            if self.receive_leg(ready[at], now) {
+                ready[kept] = ready[at];
+                kept += 1;
+            }
+        }
+        ready.truncate(kept);
         ready.append(&mut self.ready);
         self.ready = ready;
+    }
+
+    /// Reads what one of a leg's sockets holds; whether there may be more.
+    fn receive_leg(&mut self, token: Token, now: Time) -> bool {
+        let (index, is_rtcp) = leg_of(token);
+        let Some(leg) = self.legs.get_mut(index) else { return false };
+        let (inbound, facts, stages) = (&mut self.inbound, &mut self.facts, &mut self.stages);
+        // A fault costs one leg, not the thread.
+        let received = catch_unwind(AssertUnwindSafe(|| {
+            if is_rtcp { leg.receive_rtcp(now, inbound, stages) } else { leg.receive(now, inbound, facts, stages) }
+        }));
+        let Ok(more) = received else {
+            let key = leg.key.clone();
+            tracing::error!(call = %key.call, "a fault in a media leg; it is closed");
+            self.close(&key);
+            return false;
+        };
+        self.forward_leg(index, now);
+        more
     }
 
     /// Sends what waits and ends the turn.
@@ -467,8 +479,10 @@ impl Thread {
     }
 }
 
+mod ahead;
 mod moving;
 
+pub(crate) use ahead::AHEAD;
 use moving::Take;
 pub(crate) use moving::{Order, handover};
 

@@ -1,6 +1,12 @@
 //! 20 ms of a room: everybody hears everybody but himself.
 
-use crate::{frame::FRAME, said::Said, stages::Way, thread::Thread, track::Origin};
+use crate::{
+    frame::FRAME,
+    said::Said,
+    stages::Way,
+    thread::{AHEAD, Thread},
+    track::Origin,
+};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use trunkline_audio::mix;
 use trunkline_call::media::{MediaFact, peer::PeerFact, timings::Stage};
@@ -15,12 +21,16 @@ impl Thread {
     pub(crate) fn tick_rooms(&mut self, now: Time) {
         let mut due = std::mem::take(&mut self.ticking);
         self.wheel.due(now, &mut due);
-        for place in due.drain(..) {
+        for (at, place) in due.iter().copied().enumerate() {
+            if at % AHEAD == 0 {
+                self.look_at_rooms(&due[at..due.len().min(at + AHEAD)]);
+            }
             if catch_unwind(AssertUnwindSafe(|| self.tick(place, now))).is_err() {
                 let room = self.rooms.get(place).map(|room| room.sid.as_str());
                 tracing::error!(room, "a fault while a room was mixed");
             }
         }
+        due.clear();
         self.ticking = due;
     }
 

@@ -4,6 +4,7 @@ use crate::{
     arrivals::Arrivals,
     downlink::{Downlink, Jitter},
     recent::Recent,
+    soon::soon,
     uplink::Uplink,
 };
 use trunkline_types::{ParticipantSid, Time, TrackSid, VoiceCodec};
@@ -74,6 +75,14 @@ impl Track {
             arrivals: Arrivals::default(),
             id,
             fed: None,
+        }
+    }
+
+    /// Packets of it are on their way to who hears it.
+    pub(crate) fn soon_heard(&self) {
+        soon(&self.subscribers[..]);
+        if let Some(uplink) = &self.uplink {
+            soon(&**uplink);
         }
     }
 

@@ -12,7 +12,6 @@ use std::{
 
 /// What is said before the number in the names of rooms.
 const PREFIX: &str = "bridge";
-/// The digits before those of the call.
 /// What is dialled unless lots must be told apart.
 pub const DIGITS: &str = "+1555";
 /// What a load maker prints when it begins.

@@ -4,7 +4,8 @@ use crate::process::{command, step};
 use anyhow::Result;
 use std::{fs, path::Path};
 
-const FOLDER: &str = "/usr/share/asterisk/sounds/en";
+/// Where the package puts them; the first is a link that only another package makes.
+const FOLDERS: &[&str] = &["/usr/share/asterisk/sounds/en", "/usr/share/asterisk/sounds/en_US_f_Allison"];
 /// Announcements without music, about 50 s together.
 const CLIPS: &[&str] = &["demo-congrats", "demo-echotest"];
 
@@ -29,7 +30,9 @@ pub fn files(kind: &str) -> Result<String> {
 }
 
 fn installed(kind: &str) -> Option<String> {
-    let paths = CLIPS.iter().map(|clip| format!("{FOLDER}/{clip}.{kind}"));
-    let found: Vec<_> = paths.filter(|path| fs::metadata(Path::new(path)).is_ok()).collect();
-    (found.len() == CLIPS.len()).then(|| found.join(","))
+    FOLDERS.iter().find_map(|folder| {
+        let paths = CLIPS.iter().map(|clip| format!("{folder}/{clip}.{kind}"));
+        let found: Vec<_> = paths.filter(|path| fs::metadata(Path::new(path)).is_ok()).collect();
+        (found.len() == CLIPS.len()).then(|| found.join(","))
+    })
 }

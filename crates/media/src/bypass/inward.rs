@@ -1,5 +1,6 @@
 //! Audio that comes in past the stack: the sources it has once seen.
 
+use crate::soon::soon;
 use str0m::media::Mid;
 use trunkline_rtp::{
     Packet, Reception, extension,
@@ -105,6 +106,11 @@ impl Inward {
         }
         let level = source.level.and_then(|id| extension::audio_level(datagram, id));
         Taken::Audio(Arrival { mid: source.mid, packet, index, level })
+    }
+
+    /// Something of its sources has come.
+    pub(crate) fn soon(&self) {
+        soon(&self.sources[..]);
     }
 
     /// Whether a source comes this way.

@@ -6,8 +6,10 @@ const BUCKET_MS: i64 = 5;
 const BUCKETS: usize = 80;
 /// The share of packets that shall arrive before their turn.
 const PERCENTILE: f32 = 0.96;
-/// Weight that is left of a packet after the next: a mean memory of 500 packets, 10 s of 20 ms.
-const FORGET: f32 = 0.998;
+/// How much more the next packet weighs: a mean memory of 500 packets, 10 s of 20 ms.
+const GROW: f32 = 1.0 / 0.998;
+/// A packet that weighs so much is one again, and so is what the others weigh in proportion.
+const HEAVY: f32 = 1e9;
 /// Half the time after which the fastest packet no longer counts, so that a drifting clock or a
 /// longer route does not look like jitter for ever.
 const WINDOW_MS: i64 = 5_000;
@@ -25,7 +27,11 @@ pub(super) struct ArrivalDelays {
     per_ms: i64,
     /// A packet later than this is no jitter: the sender's timestamps no longer follow its clock.
     limit: i64,
+    /// What the packets of each delay weigh, and all of them.
     buckets: [f32; BUCKETS],
+    total: f32,
+    /// What the next packet weighs.
+    weight: f32,
     /// The least `arrival - timestamp` of the window before and of the current one.
     fastest: Option<(i64, i64)>,
     window_began: i64,
@@ -34,7 +40,7 @@ pub(super) struct ArrivalDelays {
 impl ArrivalDelays {
     pub(super) fn new(clock_rate: u32, limit: i64) -> Self {
         let per_ms = (i64::from(clock_rate) / 1_000).max(1);
-        Self { per_ms, limit, buckets: [0.0; BUCKETS], fastest: None, window_began: 0 }
+        Self { per_ms, limit, buckets: [0.0; BUCKETS], total: 0.0, weight: 1.0, fastest: None, window_began: 0 }
     }
 
     /// Other timestamps from now on; what is known of the network stays.
@@ -72,24 +78,27 @@ impl ArrivalDelays {
     }
 
     fn note(&mut self, delay: i64) {
-        for bucket in &mut self.buckets {
-            *bucket *= FORGET;
+        if self.weight > HEAVY {
+            self.buckets.iter_mut().for_each(|bucket| *bucket /= self.weight);
+            self.total = self.buckets.iter().sum();
+            self.weight = 1.0;
         }
         let width = BUCKET_MS.saturating_mul(self.per_ms);
         let index = usize::try_from(delay / width).unwrap_or(0).min(BUCKETS - 1);
         if let Some(bucket) = self.buckets.get_mut(index) {
-            *bucket += 1.0;
+            *bucket += self.weight;
+            self.total += self.weight;
         }
+        self.weight *= GROW;
     }
 
     /// The delay within which nearly all packets come.
     pub(super) fn percentile(&self) -> i64 {
-        let total: f32 = self.buckets.iter().sum();
         let (mut seen, mut edge) = (0.0, 0_i64);
         for bucket in &self.buckets {
             edge = edge.saturating_add(BUCKET_MS);
             seen += bucket;
-            if seen >= total * PERCENTILE {
+            if seen >= self.total * PERCENTILE {
                 break;
             }
         }
@@ -113,6 +122,23 @@ mod tests {
             delays.packet(n * 160, n * 160);
         }
         assert_eq!(delays.percentile() / 8, 5);
+    }
+
+    #[test]
+    fn a_call_of_hours_is_judged_as_one_of_minutes() {
+        let (mut long, mut short) = (ArrivalDelays::new(8_000, 3_200), ArrivalDelays::new(8_000, 3_200));
+        let late = |n: i64| if n % 10 == 0 { 30 * 8 } else { 0 };
+        for n in 0..400_000 {
+            long.packet(n * 160, n * 160 + late(n));
+            if n >= 390_000 {
+                short.packet(n * 160, n * 160 + late(n));
+            }
+            if n >= 396_000 {
+                assert_eq!(long.percentile(), short.percentile(), "packet {n}");
+            }
+            assert!(long.weight <= HEAVY * GROW && long.total.is_finite());
+        }
+        assert_eq!(long.percentile() / 8, 35);
     }
 
     #[test]

@@ -4,7 +4,7 @@ use super::{
     arrival::ArrivalDelays,
     ring::{Ring, SLOT_BYTES, SLOTS, Slot},
 };
-use std::time::Duration;
+use std::{any::Any, time::Duration};
 use trunkline_types::Time;
 
 /// Ticks of an empty buffer that count as loss; after them nothing is being sent.
@@ -226,6 +226,20 @@ impl JitterBuffer {
             }
             None => self.starving(),
         }
+    }
+
+    /// Where the packet lies whose turn is next: what is known of it, and its payload. For who wants
+    /// to have that at hand.
+    pub fn next_place(&self) -> (Option<&dyn Any>, &[u8]) {
+        let (slot, bytes) = self.ring.place_of(self.next);
+        (slot.map(|slot| slot as _), bytes)
+    }
+
+    /// Where the packet will lie that follows the newest.
+    pub fn newest_place(&self) -> (Option<&dyn Any>, &[u8]) {
+        let after = self.newest.map_or(0, |(sequence, _)| sequence.saturating_add(1));
+        let (slot, bytes) = self.ring.place_of(after);
+        (slot.map(|slot| slot as _), bytes)
     }
 
     /// Whether nothing is left to be played.

@@ -34,7 +34,7 @@ pub(super) struct Slot {
 
 /// See the module.
 pub(super) struct Ring {
-    slots: [Slot; SLOTS],
+    slots: Box<[Slot; SLOTS]>,
     bytes: Box<[u8]>,
     /// For payloads longer than [`SMALL`]; made with the first of them.
     large: Box<[u8]>,
@@ -49,7 +49,7 @@ fn place(sequence: i64) -> usize {
 impl Ring {
     pub(super) fn new() -> Self {
         Self {
-            slots: [Slot::default(); SLOTS],
+            slots: Box::new([Slot::default(); SLOTS]),
             bytes: vec![0; SLOTS * SMALL].into_boxed_slice(),
             large: Box::default(),
             waiting: 0,
@@ -58,9 +58,16 @@ impl Ring {
     }
 
     pub(super) fn clear(&mut self) {
-        self.slots = [Slot::default(); SLOTS];
+        *self.slots = [Slot::default(); SLOTS];
         self.waiting = 0;
         self.samples = 0;
+    }
+
+    /// Where what is known of that number lies, and where its payload, if it is a short one.
+    pub(super) fn place_of(&self, sequence: i64) -> (Option<&Slot>, &[u8]) {
+        let place = place(sequence);
+        let bytes = self.bytes.get(place * SMALL..(place + 1) * SMALL);
+        (self.slots.get(place), bytes.unwrap_or_default())
     }
 
     /// How many packets wait.

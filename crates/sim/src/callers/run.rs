@@ -237,7 +237,23 @@ impl Callers<'_> {
             && due <= at
         {
             self.due.pop();
+            if timer == Timer::Packet {
+                self.doze(index);
+            }
             self.step(index, |call, wishes| call.timed_out(timer, now(), wishes));
+        }
+    }
+
+    /// In a crowd of which nobody listens closely, packets are read when the next one is sent: who
+    /// sends them does not pay for telling us, as over a network he would not.
+    fn doze(&mut self, index: u32) {
+        let is_crowd = self.is_crowd();
+        let Some(Call { stream: Some(stream), outcome, .. }) = self.calls.get_mut(&index) else { return };
+        if !stream.dozes && is_crowd && stream.may_doze() {
+            stream.dozes = self.poll.registry().deregister(&mut stream.socket).is_ok();
+        }
+        if stream.dozes {
+            stream.hear(now(), &mut self.buffer, outcome);
         }
     }
 
@@ -296,6 +312,7 @@ impl Callers<'_> {
     fn over(&mut self, index: u32) {
         let Some(mut call) = self.calls.remove(&index) else { return };
         if let Some(mut stream) = call.stream.take() {
+            stream.hear(now(), &mut self.buffer, &mut call.outcome);
             // A socket that cannot be taken off the list goes with its descriptor.
             let _ = self.poll.registry().deregister(&mut stream.socket);
             if let Some(clip) = stream.recorded() {

@@ -42,6 +42,8 @@ pub(crate) struct Stream {
     jitter: f64,
     pcm: Vec<i16>,
     heard_sound: bool,
+    /// Nobody is told when something comes: it is read when the next packet is sent.
+    pub(crate) dozes: bool,
 }
 
 impl Stream {
@@ -69,6 +71,7 @@ impl Stream {
             jitter: 0.0,
             pcm: Vec::new(),
             heard_sound: false,
+            dozes: false,
         }
     }
 
@@ -81,6 +84,11 @@ impl Stream {
         // Without a route nothing will be heard, and the report says so.
         let _ = self.socket.connect(remote);
         self.remote = Some(remote);
+    }
+
+    /// Whether all that was to be noticed at once has come; what follows is only counted.
+    pub(crate) fn may_doze(&self) -> bool {
+        self.heard_sound && matches!(self.hearing, Hearing::Counts)
     }
 
     /// Sends the next packet.
@@ -138,7 +146,8 @@ impl Stream {
         } else {
             outcome.disordered += 1;
         }
-        if let Some((at, timestamp)) = self.last {
+        // When a packet came that was not waited for nobody knows.
+        if let Some((at, timestamp)) = self.last.filter(|_| !self.dozes) {
             outcome.longest_gap = outcome.longest_gap.max(now - at);
             let wanted = f64::from(packet.timestamp.wrapping_sub(timestamp) as i32) / f64::from(self.codec.clock());
             let off = ((now - at).as_secs_f64() - wanted).abs();
