@@ -9,10 +9,17 @@ const LINE: usize = 64;
 #[inline]
 pub(crate) fn soon<T: ?Sized>(value: &T) {
     let begin = std::ptr::from_ref(value).cast::<u8>();
-    let before = begin.addr() % LINE;
-    for at in (0..before + size_of_val(value)).step_by(LINE) {
-        ask(begin.wrapping_sub(before).wrapping_add(at));
+    let line = begin.wrapping_sub(begin.addr() % LINE);
+    for offset in lines(begin.addr(), size_of_val(value)) {
+        ask(line.wrapping_add(offset));
     }
+}
+
+/// Where the lines of so many bytes begin, counted from the beginning of the first line.
+#[inline]
+fn lines(begin: usize, bytes: usize) -> impl Iterator<Item = usize> {
+    let end = if bytes == 0 { 0 } else { begin % LINE + bytes };
+    (0..end).step_by(LINE)
 }
 
 /// Asks for the first line at an address.
@@ -38,16 +45,20 @@ mod tests {
     use super::*;
 
     #[test]
-    fn values_of_every_length_can_be_asked_for() {
-        let bytes = [7_u8; 300];
-        for begin in 0..LINE {
-            for end in [begin, begin + 1, begin + LINE, 300] {
-                soon(&bytes[begin..end]);
+    fn every_line_that_a_value_touches_is_asked_for_once() {
+        for begin in 6_400..6_400 + 2 * LINE {
+            for bytes in 0..4 * LINE {
+                let mut touched: Vec<_> = (begin..begin + bytes).map(|at| at - at % LINE).collect();
+                touched.dedup();
+                let asked: Vec<_> = lines(begin, bytes).map(|offset| begin - begin % LINE + offset).collect();
+                assert_eq!(asked, touched, "{bytes} bytes at {begin}");
             }
         }
-        soon(&());
-        soon(&Box::new([0_u64; 1_000]));
+    }
+
+    #[test]
+    fn what_nobody_may_read_can_be_asked_for() {
         soon_at(std::ptr::without_provenance::<u64>(1));
-        assert_eq!(bytes, [7; 300]);
+        soon_at(std::ptr::null::<u64>());
     }
 }

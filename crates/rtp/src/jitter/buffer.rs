@@ -92,7 +92,7 @@ struct Playing {
 
 /// Reorders packets and plays them with a delay that follows the network (no RFC; the method is
 /// that of the usual adaptive playout by a histogram of delays). Nothing is allocated after
-/// [`JitterBuffer::new`].
+/// [`JitterBuffer::new`] but the place for long payloads, with the first of them.
 ///
 /// The delay is chosen anew at the beginning of each talkspurt. Within one it grows when the
 /// buffer runs empty and shrinks, one packet in ten ticks, only when it is two frames too long.
@@ -132,7 +132,8 @@ impl std::fmt::Debug for JitterBuffer {
 }
 
 impl JitterBuffer {
-    /// An empty buffer; holds 80 KiB from now on.
+    /// An empty buffer; holds 17 KiB from now on, and 80 KiB more from the first payload on that is longer
+    /// than 192 bytes.
     pub fn new(config: JitterConfig) -> Self {
         let frame = samples_of(config.frame, config.clock_rate).max(1);
         let max = samples_of(config.max.max(config.min), config.clock_rate);
