@@ -39,6 +39,7 @@ fn exchange() -> Exchange {
         routing: routing.clone(),
         rooms: trunkline_room::Defaults::default(),
         media_advertised: None,
+        max_load: 0.9,
         media_timeout_initial: Duration::from_secs(30),
         media_timeout: Duration::from_secs(15),
     };

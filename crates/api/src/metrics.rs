@@ -41,7 +41,7 @@ pub(crate) fn page(gauges: &Gauges, available: bool, node_id: &str) -> String {
         page.sample("livekit_sip_calls_terminated", &labels, count);
     }
     page.gauge("livekit_sip_available", "1 while new calls are taken.");
-    page.sample("livekit_sip_available", &[], u64::from(available));
+    page.sample("livekit_sip_available", &[], u64::from(available && !gauges.media_full));
 
     page.gauge("trunkline_rooms", "Rooms that are open.");
     page.sample("trunkline_rooms", &[], gauges.rooms);
@@ -57,6 +57,13 @@ pub(crate) fn page(gauges: &Gauges, available: bool, node_id: &str) -> String {
     page.sample("trunkline_digest_failures_total", &[], gauges.digest_failures);
     page.counter("trunkline_bans_total", "Bans of sources, or of guesses at a trunk, for wrong digests.");
     page.sample("trunkline_bans_total", &[], gauges.bans);
+    page.gauge("trunkline_media_busy_ratio", "The share of its time that a media thread is busy.");
+    for (thread, busy) in &gauges.media_busy {
+        page.value("trunkline_media_busy_ratio", &[("thread", &thread.to_string())], &format!("{busy:.3}"));
+    }
+    let name = "trunkline_media_left_out_seconds_total";
+    page.counter(name, "Time for which media threads with too much to do have left out the audio of their rooms.");
+    page.value(name, &[], &format!("{:.3}", gauges.media_left_out.as_secs_f64()));
     page.gauge("trunkline_draining", "1 while the server drains.");
     page.sample("trunkline_draining", &[], u64::from(gauges.draining));
     timings(&mut page, gauges);

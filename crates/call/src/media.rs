@@ -284,6 +284,15 @@ pub enum MediaFact {
         /// What it has measured.
         timings: Box<Timings>,
     },
+    /// How busy a thread was; each second.
+    Load {
+        /// Which thread.
+        thread: usize,
+        /// The share of that second in which it did not wait, 0 to 1.
+        busy: f32,
+        /// The time since the last report for which rooms were left out, for there was too much to do.
+        left_out: Duration,
+    },
     /// A built-in participant can be heard from now on.
     BuiltinReady {
         /// The participant.

@@ -99,6 +99,16 @@ impl Exchange {
                 let refusal = Admitted::Refusal { status, reason: reason.into() };
                 self.stack_handle(received, Some(refusal), now, outputs);
             }
+            // A call that replaces another one costs nothing more.
+            Outcome::Accept(_) | Outcome::AskPin(_)
+                if message.header("Replaces").is_none() && self.load.is_full(self.calls.len(), now) =>
+            {
+                if self.load.is_news(now) {
+                    Self::log(Level::Warn, None, format!("INVITE refused: {}", self.load.text()), outputs);
+                }
+                let headers = [("Retry-After".to_owned(), RETRY_AFTER.to_owned())];
+                self.refuse(received, 503, "Service Unavailable", &headers, "media_busy", outputs);
+            }
             Outcome::Accept(dispatch) => {
                 let explanation = Explanation::of(&decision.explanation);
                 let raw = Box::new(received.clone());
@@ -156,6 +166,7 @@ impl Exchange {
         now: Time,
         outputs: &mut Vec<Output>,
     ) {
+        self.load.begins(now);
         let id = CallId::random(&mut self.random);
         let settings = room_settings(dispatch.rule.room_config.as_ref(), dispatch.options.audio_codec);
         let (dispatch, replaces) = self.replacing(message, flow, dispatch);

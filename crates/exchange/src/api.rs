@@ -193,7 +193,7 @@ impl Exchange {
             Command::ListDispatches { room, dispatch } => self.list_dispatches(room.as_deref(), dispatch.as_ref()),
             Command::ListWorkers => Ok(Reply::Workers(self.agents.workers())),
             Command::LiveCalls => Ok(Reply::Calls(self.calls.iter().map(|e| e.call.record()).collect())),
-            Command::Gauges => Ok(Reply::Gauges(Box::new(self.gauges()))),
+            Command::Gauges => Ok(Reply::Gauges(Box::new(self.gauges(now)))),
             Command::MutePublishedTrack { room, identity, track, muted } => {
                 self.mute_by_api(&room, &identity, &track, muted, now, outputs)
             }
@@ -234,7 +234,7 @@ impl Exchange {
         })
     }
 
-    fn gauges(&self) -> crate::command::Gauges {
+    fn gauges(&self, now: Time) -> crate::command::Gauges {
         let (rooms, participants) = self.rooms.counts();
         let (workers, jobs) = self.agents.counts();
         let mut timings = Box::<Timings>::default();
@@ -249,6 +249,8 @@ impl Exchange {
             agent_workers: workers as u64,
             agent_jobs: jobs as u64,
             registrations: self.outbound.registered(),
+            media_busy: self.load.busy().clone(),
+            media_full: self.load.is_full(self.calls.len(), now),
             timings,
             ..self.gauges.clone()
         }

@@ -254,6 +254,12 @@ pub struct Gauges {
     pub draining: bool,
     pub agent_workers: u64,
     pub agent_jobs: u64,
+    /// By media thread, the share of its time that it is busy.
+    pub media_busy: BTreeMap<usize, f32>,
+    /// The media threads have no room for another call.
+    pub media_full: bool,
+    /// The time for which media threads with too much to do have left out the audio of their rooms.
+    pub media_left_out: Duration,
     /// Of all media threads.
     #[serde(skip)]
     pub timings: Box<Timings>,

@@ -15,6 +15,8 @@ pub struct Config {
     pub rooms: trunkline_room::Defaults,
     /// The address SDP names; `None` for the one the INVITE came to.
     pub media_advertised: Option<IpAddr>,
+    /// The share of the media threads' time up to which new calls are taken; 1 for all of it.
+    pub max_load: f32,
     /// Until the first RTP packet.
     pub media_timeout_initial: Duration,
     /// Between RTP packets.

@@ -7,13 +7,17 @@ use crate::{
     calls::Calls,
     command::Gauges,
     guard::Guard,
+    load::Load,
     outbound::Outbound,
     peers::Peers,
     pending::Pending,
     port::{Level, LogLine},
     transfers::Waiters,
 };
-use std::collections::{BTreeMap, VecDeque};
+use std::{
+    collections::{BTreeMap, VecDeque},
+    time::Duration,
+};
 use trunkline_call::{
     Event,
     media::{MediaFact, timings::Timings},
@@ -44,6 +48,7 @@ pub struct Exchange {
     pub(crate) gauges: Gauges,
     /// What each media thread has last told.
     pub(crate) timings: BTreeMap<usize, Box<Timings>>,
+    pub(crate) load: Load,
     pub(crate) drain: Drain,
 }
 
@@ -63,8 +68,10 @@ impl Exchange {
         let challenger = Challenger::new(config.routing.secret);
         let stack = Stack::new(config.stack.clone(), random.fork());
         let rooms = Rooms::new(config.rooms.clone(), random.fork());
+        let load = Load::new(config.max_load);
         let mut exchange = Self {
             config,
+            load,
             stack,
             challenger,
             guard: Guard::default(),
@@ -182,6 +189,9 @@ impl Exchange {
                 self.timings.insert(thread, timings);
                 return;
             }
+            MediaFact::Load { thread, busy, left_out } => {
+                return self.media_load(*thread, *busy, *left_out, now, outputs);
+            }
             MediaFact::Peer(_) => {
                 let MediaFact::Peer(fact) = fact else { return };
                 return self.peer_fact(fact, now, outputs);
@@ -192,6 +202,15 @@ impl Exchange {
             }
         };
         self.events.push_back((call, Event::Media(fact)));
+    }
+
+    fn media_load(&mut self, thread: usize, busy: f32, left_out: Duration, now: Time, outputs: &mut Vec<Output>) {
+        self.load.report(thread, busy);
+        self.gauges.media_left_out += left_out;
+        if !left_out.is_zero() && self.load.is_news(now) {
+            let text = format!("media thread {thread} has more to do than it can: {left_out:?} of audio left out");
+            Self::log(Level::Warn, None, text, outputs);
+        }
     }
 
     /// One line, whatever a far end, a client or a worker has put into it.

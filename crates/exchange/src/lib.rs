@@ -19,6 +19,7 @@ mod config;
 mod exchange;
 mod guard;
 mod info;
+mod load;
 mod midcall;
 mod moving;
 mod outbound;

@@ -24,6 +24,12 @@ impl Thread {
         if leg.fresh.is_empty() && leg.passed.is_empty() {
             return;
         }
+        if self.busy.is_resting() && !leg.fresh.is_empty() {
+            leg.gap = leg.gap.saturating_add(u32::try_from(leg.fresh.len()).unwrap_or(u32::MAX));
+            leg.fresh.clear();
+            leg.passed.clear();
+            return;
+        }
         let Some(room) = self.rooms.get_mut(leg.room) else { return };
         let codec = room.codec;
         let found = leg.track.and_then(|at| room.tracks.get_mut(at));

@@ -44,7 +44,7 @@ use trunkline_types::{ParticipantSid, RoomSid, Time};
 const WAKER: Token = Token(usize::MAX - 1);
 const RTC: Token = Token(usize::MAX - 2);
 /// Batches read from the shared socket before the legs have their turn.
-pub(crate) const RTC_BUDGET: usize = 8;
+pub(crate) const RTC_BUDGET: usize = 16;
 /// So long packets gather on a thread with so many legs and connections.
 const GATHERING: [(usize, Duration); 2] = [(600, Duration::from_millis(2)), (150, Duration::from_millis(1))];
 /// The longest sleep.
@@ -107,6 +107,7 @@ fn run(mut thread: Thread, plans: &Receiver<Order>, clock: &Clock, sink: &Sink) 
             tracing::error!(%why, "the media thread cannot wait for its sockets");
             return;
         }
+        thread.busy.waited(now, clock());
         let mut rtc = more;
         for event in &events {
             match event.token() {
@@ -135,8 +136,11 @@ fn run(mut thread: Thread, plans: &Receiver<Order>, clock: &Clock, sink: &Sink) 
         thread.receive_legs(now);
         more |= !thread.ready.is_empty() || !thread.streams.ready.is_empty();
         thread.wake_peers(now);
-        thread.tick_rooms(now);
+        more |= thread.tick_rooms(now);
         thread.flush(now);
+        if let Some((busy, left_out)) = thread.busy.report(now) {
+            thread.facts.push(MediaFact::Load { thread: thread.index, busy, left_out });
+        }
         for fact in thread.facts.drain(..) {
             sink(fact);
         }
@@ -147,6 +151,7 @@ fn run(mut thread: Thread, plans: &Receiver<Order>, clock: &Clock, sink: &Sink) 
 pub(crate) struct Thread {
     pub(crate) index: usize,
     pub(crate) stages: Stages,
+    pub(crate) busy: Busy,
     pub(crate) poll: Poll,
     pub(crate) legs: Slab<Box<Leg>>,
     leg_index: HashMap<LegKey, usize>,
@@ -179,7 +184,7 @@ pub(crate) struct Thread {
     ready: Vec<Token>,
     /// Connections that were given something to send.
     pub(crate) touched: Vec<usize>,
-    /// Rooms whose time has come, kept to be reused.
+    /// Rooms whose time has come and which have not ticked yet.
     pub(crate) ticking: Vec<usize>,
     /// What each leg of the room under way said, kept to be reused.
     pub(crate) heard: Vec<[i16; FRAME]>,
@@ -206,6 +211,7 @@ impl Thread {
                 let clock = parts.clock.clone();
                 move || clock()
             }),
+            busy: Busy::default(),
             poll,
             legs: Slab::new(),
             leg_index: HashMap::new(),
@@ -347,6 +353,8 @@ impl Thread {
         if self.rooms.get(place).is_some_and(Room::is_empty) {
             self.rooms.remove(place);
             self.wheel.remove(&place);
+            // Who is given its place shall not tick for it.
+            self.ticking.retain(|held| *held != place);
         }
     }
 
@@ -480,9 +488,11 @@ impl Thread {
 }
 
 mod ahead;
+mod busy;
 mod moving;
 
 pub(crate) use ahead::AHEAD;
+use busy::Busy;
 use moving::Take;
 pub(crate) use moving::{Order, handover};
 

@@ -16,22 +16,33 @@ use trunkline_types::Time;
 const REPORT_EVERY: u8 = 20;
 /// What is quieter does not count as speaking: about −46 dBov.
 const SPEAKING: f32 = 0.005;
+/// Rooms that tick before the sockets have their turn again. A thread with more to do than it can
+/// is late for all its rooms and deaf to nobody: what it does not read in time the kernel drops,
+/// and with it those who are just connecting.
+const TURN: usize = 256;
 
 impl Thread {
-    pub(crate) fn tick_rooms(&mut self, now: Time) {
+    /// Ticks rooms whose time has come; whether there are more of them.
+    pub(crate) fn tick_rooms(&mut self, now: Time) -> bool {
         let mut due = std::mem::take(&mut self.ticking);
-        self.wheel.due(now, &mut due);
-        for (at, place) in due.iter().copied().enumerate() {
+        if due.is_empty() {
+            self.busy.is_behind(self.wheel.behind(now), now);
+            self.busy.left_out += self.wheel.due(now, &mut due);
+        }
+        let turn = due.len().min(TURN);
+        for at in 0..turn {
             if at % AHEAD == 0 {
-                self.look_at_rooms(&due[at..due.len().min(at + AHEAD)]);
+                self.look_at_rooms(&due[at..turn.min(at + AHEAD)]);
             }
+            let place = due[at];
             if catch_unwind(AssertUnwindSafe(|| self.tick(place, now))).is_err() {
                 let room = self.rooms.get(place).map(|room| room.sid.as_str());
                 tracing::error!(room, "a fault while a room was mixed");
             }
         }
-        due.clear();
+        due.drain(..turn);
         self.ticking = due;
+        !self.ticking.is_empty()
     }
 
     fn tick(&mut self, place: usize, now: Time) {

@@ -1,6 +1,7 @@
 //! Twenty slots of one millisecond: what is in a slot ticks every 20 ms, and rooms that began at
 //! different times tick at different times.
 
+use std::time::Duration;
 use trunkline_types::Time;
 
 const SLOTS: usize = 20;
@@ -47,16 +48,26 @@ impl<T: Clone + PartialEq> Wheel<T> {
         Some(Time { nanos: at, ..now })
     }
 
-    /// What is due by now, each once for each of its times, in order.
-    pub(crate) fn due(&mut self, now: Time, out: &mut Vec<T>) {
+    /// How late what is due next would be.
+    pub(crate) fn behind(&self, now: Time) -> Duration {
+        let until = if self.is_empty() { 0 } else { now.nanos / MILLI };
+        Duration::from_millis(until.saturating_sub(self.served))
+    }
+
+    /// What is due by now, each once for each of its times, in order; returns the time that is left
+    /// out because it is too late for it.
+    pub(crate) fn due(&mut self, now: Time, out: &mut Vec<T>) -> Duration {
         let until = now.nanos / MILLI;
+        let mut left_out = Duration::ZERO;
         if until.saturating_sub(self.served) > BEHIND {
+            left_out = self.behind(now).saturating_sub(Duration::from_millis(SLOTS as u64));
             self.served = until - SLOTS as u64;
         }
         while self.served < until {
             self.served += 1;
             out.extend_from_slice(&self.slots[slot(self.served)]);
         }
+        left_out
     }
 }
 
@@ -93,9 +104,21 @@ mod tests {
         let mut wheel = Wheel::default();
         wheel.add("a", at(0));
         let mut out = Vec::new();
-        wheel.due(at(60_000), &mut out);
+        assert_eq!(wheel.behind(at(60_000)), Duration::from_secs(60));
+        assert_eq!(wheel.due(at(60_000), &mut out), Duration::from_millis(59_980));
         assert_eq!(out, ["a"]);
         wheel.remove(&"a");
         assert_eq!(wheel.next(at(60_000)), None);
+        assert_eq!((wheel.behind(at(90_000)), wheel.due(at(90_000), &mut out)), Default::default());
+    }
+
+    #[test]
+    fn a_thread_a_little_behind_catches_up() {
+        let mut wheel = Wheel::default();
+        wheel.add("a", at(0));
+        let mut out = Vec::new();
+        assert_eq!(wheel.behind(at(200)), Duration::from_millis(200));
+        assert_eq!(wheel.due(at(200), &mut out), Duration::ZERO);
+        assert_eq!((out.len(), wheel.behind(at(200))), (10, Duration::ZERO));
     }
 }

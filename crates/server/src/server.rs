@@ -299,6 +299,7 @@ fn build_exchange(config: &Config, loaded: Loaded) -> Result<Exchange, Error> {
             voice_codec: config.room.audio_codec,
         },
         media_advertised: config.media_advertise.or(config.advertise),
+        max_load: config.max_load,
         media_timeout_initial: config.media_timeout_initial,
         media_timeout: config.media_timeout,
     };

@@ -242,7 +242,7 @@ async fn once(shared: &Shared, pair: u32, index: u32) -> Result<(), Error> {
     }
     let begun = now();
     let joined = time::timeout(PATIENCE, connected(shared, pair, index)).await;
-    let participant = match joined.unwrap_or(Err(Error::Ended)) {
+    let participant = match joined.unwrap_or(Err(Error::Late(PATIENCE))) {
         Ok(participant) => participant,
         Err(why) => {
             if together {
@@ -260,14 +260,14 @@ async fn once(shared: &Shared, pair: u32, index: u32) -> Result<(), Error> {
     // Without a sender the callers are gone, and so is the call.
     let _ = ended.await;
     let stats = participant.stats.clone();
-    let failed = stats.failed.load(Ordering::Relaxed);
+    let failure = stats.failure();
     participant.leave().await;
     let counted = [&stats.sent, &stats.received, &stats.lost, &stats.sent_late];
     for (sum, count) in shared.packets.iter().zip(counted) {
         sum.fetch_add(count.load(Ordering::Relaxed), Ordering::Relaxed);
     }
     shared.latest_us.fetch_max(stats.latest_us.load(Ordering::Relaxed), Ordering::Relaxed);
-    if failed { Err(Error::Ended) } else { Ok(()) }
+    failure.map_or(Ok(()), Err)
 }
 
 async fn connected(shared: &Shared, pair: u32, index: u32) -> Result<Participant, Error> {

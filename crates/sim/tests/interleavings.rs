@@ -49,6 +49,7 @@ fn end(side: usize) -> Exchange {
             ..trunkline_room::Defaults::default()
         },
         media_advertised: None,
+        max_load: 0.9,
         media_timeout_initial: Duration::from_secs(30),
         media_timeout: Duration::from_secs(15),
     };

@@ -34,6 +34,7 @@ fn exchange(seed: u64) -> Exchange {
         routing,
         rooms: trunkline_room::Defaults::default(),
         media_advertised: None,
+        max_load: 0.9,
         media_timeout_initial: Duration::from_secs(30),
         media_timeout: Duration::from_secs(15),
     };

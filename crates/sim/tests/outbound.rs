@@ -54,6 +54,7 @@ fn world(seed: u64, loss_per_mille: u64) -> World {
         routing,
         rooms: trunkline_room::Defaults::default(),
         media_advertised: None,
+        max_load: 0.9,
         media_timeout_initial: SECOND * 30,
         media_timeout: SECOND * 15,
     };

@@ -60,6 +60,9 @@ impl Exchange {
             return Err(ApiError::new(Code::Unavailable, "the server is draining and makes no calls"));
         }
         check(&request)?;
+        if self.load.is_full(self.calls.len(), now) {
+            return Err(ApiError::new(Code::Unavailable, format!("no call is made: {}", self.load.text())));
+        }
         let plan = self.directory.plan_dial(&request.dial, &mut self.random)?;
         self.outbound.allowance.take(&plan.trunk.id, &plan.options, now)?;
         let id = CallId::random(&mut self.random);
@@ -68,6 +71,7 @@ impl Exchange {
         let mut effects = Vec::new();
         let call = Call::dial(setup, now, &mut effects);
         self.gauges.dials += 1;
+        self.load.begins(now);
         self.outbound.legs.insert(id.clone(), Box::new(Leg::new(plan, session_expires, waiting)));
         self.calls.insert(id.clone(), call, None, RoomSettings::default());
         self.call_effects(&id, effects, now, outputs);

@@ -162,6 +162,7 @@ pub(crate) fn telephones(options: Options, room_config: Option<RoomConfig>) -> W
         routing,
         rooms: trunkline_room::Defaults::default(),
         media_advertised: None,
+        max_load: 0.9,
         media_timeout_initial: Duration::from_secs(3_000),
         media_timeout: Duration::from_secs(3_000),
     };

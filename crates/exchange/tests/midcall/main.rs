@@ -2,6 +2,7 @@
 //! side, the API and a room on the other, in virtual time.
 
 mod bridging;
+mod crowding;
 mod giving_up;
 mod holding;
 mod interleaving;

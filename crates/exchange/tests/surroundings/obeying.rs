@@ -14,6 +14,7 @@ pub fn config(routing: Settings) -> Config {
         routing,
         rooms: Defaults::default(),
         media_advertised: None,
+        max_load: 0.9,
         media_timeout_initial: Duration::from_secs(30),
         media_timeout: Duration::from_secs(15),
     }

@@ -103,16 +103,24 @@ impl Driven {
     /// 20 ms with a packet from the phone and one from the participant.
     fn tick(&mut self, n: u64, opus: &[u8]) {
         self.hear(n, opus);
+        self.say(n);
+        self.turn();
+    }
+
+    /// 20 ms with a packet from the phone.
+    fn say(&mut self, n: u64) {
         self.now = self.now + TICK;
         let mut packet = [0x55; HEADER_BYTES + 160];
         packet[..HEADER_BYTES].copy_from_slice(&write_header(n == 0, 0, n as u16, n as u32 * 160, 7));
         self.phone.send_to(&packet, self.address).unwrap();
-        self.turn();
+        self.thread.ready.push(Token(self.index() * 2));
+    }
+
+    fn index(&self) -> usize {
+        self.thread.leg_index[&self.leg]
     }
 
     fn turn(&mut self) {
-        let index = self.thread.leg_index[&self.leg];
-        self.thread.ready.push(Token(index * 2));
         self.nanos.store(self.now.nanos, Ordering::Relaxed);
         self.thread.stages.begin(self.now);
         self.thread.receive_legs(self.now);
@@ -192,4 +200,44 @@ fn a_phone_without_a_listener_measures_nothing() {
     room.tracks.iter_mut().for_each(|(_, track)| track.subscribers.clear());
     (0..50).for_each(|n| driven.tick(n, &opus));
     assert_eq!(driven.close().1.audio_up, Summary::default());
+}
+
+#[test]
+fn a_thread_that_stays_late_leaves_out_what_phones_say_and_the_room_hears_a_gap() {
+    let (mut driven, opus) = (Driven::new(TICK), opus());
+    (0..50).for_each(|n| driven.tick(n, &opus));
+    let late = Duration::from_millis(100);
+    for ago in [300, 0] {
+        let now = Time::new(driven.now.nanos - ago * 1_000_000, 0);
+        driven.thread.busy.is_behind(late, now);
+    }
+    // The room does not tick.
+    for n in 50..55 {
+        driven.say(n);
+        driven.thread.receive_legs(driven.now);
+    }
+    assert_eq!(driven.thread.legs[driven.index()].gap, 5 * 160);
+    // It does again, and is on time from the second one on.
+    (55..60).for_each(|n| driven.tick(n, &opus));
+    assert_eq!(driven.thread.legs[driven.index()].gap, 0);
+    let (_, stats, _) = driven.close();
+    assert_eq!(stats.audio_up.count, 60 - 7);
+}
+
+#[test]
+fn the_sockets_have_their_turn_between_many_rooms() {
+    let (mut thread, ..) = Thread::new(&parts(), sync_channel(1).1).unwrap();
+    for n in 0..600 {
+        thread.room(&RoomSid::from(format!("RM_{n}").as_str()), Time::default());
+    }
+    let now = Time::default() + TICK;
+    let turns: Vec<bool> = (0..3).map(|_| thread.tick_rooms(now)).collect();
+    assert_eq!((turns, thread.tick_rooms(now)), (vec![true, true, false], false));
+    // A room that is gone while it waits for its turn does not tick in the place of another.
+    let now = now + TICK;
+    assert!(thread.tick_rooms(now));
+    let waiting = thread.ticking.len();
+    let place = *thread.ticking.last().unwrap();
+    thread.forget_if_empty(place);
+    assert_eq!(thread.ticking.len(), waiting - 1);
 }

@@ -160,6 +160,8 @@ pub struct Config {
     pub inline_trunk_hosts: Vec<String>,
     /// Media threads.
     pub media_threads: usize,
+    /// The share of their time up to which they are given new calls; 1 for all of it.
+    pub max_load: f32,
     /// The name in metrics.
     pub node_id: String,
     /// `error`, `warn`, `info`, `debug`, `trace`.
@@ -254,9 +256,23 @@ fn resolve(
         media_threads: raw.media_threads.unwrap_or_else(|| {
             std::thread::available_parallelism().map_or(1, |cores| cores.get().saturating_sub(1).max(1))
         }),
+        max_load: max_load(raw.max_cpu_utilization)?,
         node_id: raw.node_id,
         log_level: raw.logging.level,
     })
+}
+
+/// livekit-sip's key, of the time of the threads that carry media.
+fn max_load(share: f32) -> Result<f32, ConfigError> {
+    match share > 0.0 && share <= 1.0 {
+        true => Ok(share),
+        false => Err(ConfigError::Value {
+            key: "max_cpu_utilization",
+            why: format!(
+                "{share} is no share of the media threads' time up to which they are given new calls: above 0, up to 1"
+            ),
+        }),
+    }
 }
 
 fn ip(key: &'static str, text: Option<&str>) -> Result<Option<IpAddr>, ConfigError> {

@@ -44,6 +44,7 @@ pub(crate) struct RawConfig {
     pub(crate) outbound: RawOutbound,
     pub(crate) no_answer_status: u16,
     pub(crate) media_threads: Option<usize>,
+    pub(crate) max_cpu_utilization: f32,
     pub(crate) node_id: String,
     pub(crate) logging: RawLogging,
 }
@@ -171,6 +172,7 @@ impl Default for RawConfig {
             outbound: RawOutbound::default(),
             no_answer_status: 480,
             media_threads: None,
+            max_cpu_utilization: 0.9,
             node_id: "ND_trunkline".into(),
             logging: RawLogging::default(),
         }
@@ -205,6 +207,7 @@ const KEYS: &[&str] = &[
     "outbound",
     "no_answer_status",
     "media_threads",
+    "max_cpu_utilization",
     "node_id",
     "logging",
 ];

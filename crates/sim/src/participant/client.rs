@@ -225,7 +225,10 @@ impl Client {
                     self.signal.offer(offer.to_sdp_string()).await?;
                 }
             }
-            Message::Leave(_) => return Err(Error::Ended),
+            Message::Leave(leave) => {
+                let (reason, action) = (leave.reason().as_str_name(), leave.action().as_str_name());
+                return Err(Error::ToldToLeave { reason, action });
+            }
             _ => {}
         }
         Ok(())
@@ -307,7 +310,7 @@ impl Client {
                 self.stats.connected.store(true, Ordering::Relaxed);
             }
             Event::RtpPacket(packet) => self.packet(&packet),
-            Event::IceConnectionStateChange(IceConnectionState::Disconnected) => return Err(Error::Ended),
+            Event::IceConnectionStateChange(IceConnectionState::Disconnected) => return Err(Error::Silence),
             _ => {}
         }
         Ok(())

@@ -1,9 +1,12 @@
 //! What a participant is told before it joins, and what it tells of itself.
 
-use super::{ear::Ear, speech::Speech};
+use super::{ear::Ear, signal::Error, speech::Speech};
 use crate::LATE;
 use std::{
-    sync::atomic::{AtomicBool, AtomicU64, Ordering},
+    sync::{
+        OnceLock,
+        atomic::{AtomicBool, AtomicU64, Ordering},
+    },
     time::Duration,
 };
 use trunkline_types::VoiceCodec;
@@ -58,11 +61,16 @@ pub struct Stats {
     pub latest_us: AtomicU64,
     /// ICE and DTLS are up.
     pub connected: AtomicBool,
-    /// It left before it was told to.
-    pub failed: AtomicBool,
+    /// Why it left before it was told to.
+    pub failed: OnceLock<String>,
 }
 
 impl Stats {
+    /// What went wrong, if anything did.
+    pub(crate) fn failure(&self) -> Option<Error> {
+        self.failed.get().cloned().map(Error::Failed)
+    }
+
     /// A packet was sent so long after its time.
     pub(crate) fn spoke_after(&self, late: Duration) {
         self.sent_late.fetch_add(u64::from(late >= LATE), Ordering::Relaxed);

@@ -30,7 +30,7 @@ impl Participant {
     pub async fn ready(&mut self) -> Result<(), Error> {
         match self.progress.wait_for(|p| *p != Progress::Joining).await {
             Ok(progress) if *progress == Progress::Ready => Ok(()),
-            _ => Err(Error::Ended),
+            _ => Err(self.stats.failure().unwrap_or(Error::Ended)),
         }
     }
 
@@ -66,7 +66,8 @@ pub async fn join(join: Join) -> Result<Participant, Error> {
     tokio::spawn(async move {
         if let Err(why) = client.live(&stopped, &told).await {
             tracing::debug!(%why, "a headless participant ended");
-            seen.failed.store(true, std::sync::atomic::Ordering::Relaxed);
+            // It fails once.
+            let _ = seen.failed.set(why.to_string());
         }
         told.send_replace(Progress::Over);
     });

@@ -26,8 +26,16 @@ pub enum Error {
     Socket(#[from] std::io::Error),
     #[error("WebRTC: {0}")]
     WebRtc(String),
-    #[error("the server ended the session")]
+    #[error("the server told it to leave: {reason}, {action}")]
+    ToldToLeave { reason: &'static str, action: &'static str },
+    #[error("ICE: the server no longer answers")]
+    Silence,
+    #[error("the connection to the server has ended")]
     Ended,
+    #[error("not connected within {0:?}")]
+    Late(Duration),
+    #[error("{0}")]
+    Failed(String),
 }
 
 /// Messages under way to and from the connection.

@@ -1,0 +1,153 @@
+//! How busy the media threads are, and whether they have room for one more call.
+
+use std::{
+    collections::{BTreeMap, VecDeque},
+    time::Duration,
+};
+use trunkline_types::Time;
+
+/// So long a call that has just begun does not show in what the threads report.
+const SETTLING: Duration = Duration::from_secs(3);
+/// What a call is taken to cost while there are too few to know, as a share of a thread.
+const COST: f32 = 0.004;
+/// From so many calls on they say themselves what one costs.
+const KNOWN: usize = 20;
+/// How much the latest second of a thread counts beside those before it.
+const WEIGHT: f32 = 0.5;
+/// Between two lines of the log about the same.
+const QUIET: Duration = Duration::from_secs(10);
+
+/// See the module. A room stays on the thread that its sid chooses, so what counts is how busy the
+/// threads are on average.
+#[derive(Debug)]
+pub(crate) struct Load {
+    /// The share of their time up to which threads are given more.
+    limit: f32,
+    threads: BTreeMap<usize, f32>,
+    /// When calls began that do not show yet.
+    begun: VecDeque<Time>,
+    /// When the log was last told.
+    told: Option<Time>,
+}
+
+impl Load {
+    /// No thread has reported. From a `limit` of 1 on nothing is refused.
+    pub(crate) fn new(limit: f32) -> Self {
+        Self { limit, threads: BTreeMap::new(), begun: VecDeque::new(), told: None }
+    }
+
+    /// The share of the last second in which a thread was busy.
+    pub(crate) fn report(&mut self, thread: usize, busy: f32) {
+        let held = self.threads.entry(thread).or_insert(busy);
+        *held += (busy - *held) * WEIGHT;
+    }
+
+    /// The share of its time that each thread is busy.
+    pub(crate) fn busy(&self) -> &BTreeMap<usize, f32> {
+        &self.threads
+    }
+
+    /// Whether one more call beside so many `running` ones would be too much.
+    pub(crate) fn is_full(&self, running: usize, now: Time) -> bool {
+        let reported: f32 = self.threads.values().sum();
+        let unseen = self.begun.iter().filter(|at| now.since(**at) < SETTLING).count();
+        let seen = running.saturating_sub(unseen);
+        let each = if seen >= KNOWN { reported / seen as f32 } else { COST };
+        let expected = reported + each * unseen as f32;
+        self.limit < 1.0 && expected >= self.limit * self.threads.len().max(1) as f32
+    }
+
+    /// A call has begun.
+    pub(crate) fn begins(&mut self, now: Time) {
+        while self.begun.front().is_some_and(|at| now.since(*at) >= SETTLING) {
+            self.begun.pop_front();
+        }
+        self.begun.push_back(now);
+    }
+
+    /// Whether the log shall say so again.
+    pub(crate) fn is_news(&mut self, now: Time) -> bool {
+        let is_news = self.told.is_none_or(|at| now.since(at) >= QUIET);
+        if is_news {
+            self.told = Some(now);
+        }
+        is_news
+    }
+
+    /// For the log: how busy they are and where that ends.
+    pub(crate) fn text(&self) -> String {
+        let busy = self.threads.values().sum::<f32>() / self.threads.len().max(1) as f32;
+        format!(
+            "the media threads are busy {:.0}% of their time, with the calls that are just beginning too much for \
+             `max_cpu_utilization: {}`; more `media_threads` on more cores carry more calls",
+            busy * 100.0,
+            self.limit,
+        )
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn at(milli: u64) -> Time {
+        Time::new(milli * 1_000_000, 0)
+    }
+
+    #[test]
+    fn nothing_is_full_that_has_not_reported() {
+        assert!(!Load::new(0.9).is_full(0, at(0)));
+    }
+
+    #[test]
+    fn the_average_of_the_threads_counts() {
+        let mut load = Load::new(0.9);
+        load.report(0, 1.0);
+        assert!(load.is_full(300, at(0)));
+        load.report(1, 0.7);
+        assert!(!load.is_full(300, at(0)));
+        load.report(1, 0.95);
+        assert!(load.is_full(300, at(0)), "{:?}", load.busy());
+    }
+
+    #[test]
+    fn one_busy_second_is_not_a_busy_thread() {
+        let mut load = Load::new(0.9);
+        load.report(0, 0.3);
+        load.report(0, 1.0);
+        assert!(!load.is_full(100, at(0)));
+        for _ in 0..4 {
+            load.report(0, 1.0);
+        }
+        assert!(load.is_full(100, at(0)));
+    }
+
+    #[test]
+    fn calls_that_just_begin_count_before_they_show() {
+        let mut load = Load::new(0.9);
+        load.report(0, 0.6);
+        // 200 calls that take 0.6: a hundred more fit.
+        let mut taken = 0;
+        while !load.is_full(200 + taken, at(10)) {
+            load.begins(at(10));
+            taken += 1;
+        }
+        assert_eq!(taken, 100);
+        assert!(!load.is_full(200 + taken, at(10) + SETTLING));
+        load.begins(at(10) + SETTLING);
+        assert_eq!(load.begun.len(), 1);
+    }
+
+    #[test]
+    fn a_limit_of_one_refuses_nobody() {
+        let mut load = Load::new(1.0);
+        load.report(0, 1.0);
+        assert!(!load.is_full(500, at(0)));
+    }
+
+    #[test]
+    fn the_log_is_told_now_and_then() {
+        let mut load = Load::new(0.9);
+        assert!(load.is_news(at(0)) && !load.is_news(at(9_999)) && load.is_news(at(10_000)));
+    }
+}

@@ -1,0 +1,106 @@
+//! How much of its time a thread works, and what it leaves out when all of it is not enough.
+
+use std::time::Duration;
+use trunkline_types::Time;
+
+/// Between two reports.
+const REPORT_EVERY: Duration = Duration::from_secs(1);
+/// Rooms that tick later than this are late.
+const LATE: Duration = Duration::from_millis(40);
+/// So long they may be late on end before something is left out.
+const ENDURED: Duration = Duration::from_millis(300);
+
+/// See the module.
+#[derive(Debug, Default)]
+pub(crate) struct Busy {
+    /// The last report, or the first look at the clock.
+    since: Option<Time>,
+    /// Of the time after it, what was spent waiting for something to do.
+    waited: Duration,
+    /// Of the time after it, what rooms were left out for.
+    pub(crate) left_out: Duration,
+    /// Rooms have ticked late ever since.
+    late: Option<Time>,
+    /// What phones say is left out now.
+    resting: bool,
+}
+
+impl Busy {
+    /// The thread had nothing to do for a while.
+    pub(crate) fn waited(&mut self, since: Time, until: Time) {
+        self.since.get_or_insert(since);
+        self.waited += until.since(since);
+    }
+
+    /// Rooms are about to tick so late. That passes after a pause of the machine, in which packets
+    /// have gathered, or the work is too much. Then what is most work goes first: encoding what
+    /// phones say, which comes with packets and would never be late itself.
+    pub(crate) fn is_behind(&mut self, behind: Duration, now: Time) {
+        if behind <= LATE {
+            (self.late, self.resting) = (None, false);
+        } else {
+            self.resting = now.since(*self.late.get_or_insert(now)) >= ENDURED;
+        }
+    }
+
+    /// Whether what phones say is left out now.
+    pub(crate) fn is_resting(&self) -> bool {
+        self.resting
+    }
+
+    /// The share of its time that the thread worked since the last report, and for how long it left
+    /// rooms out, if a report is due.
+    pub(crate) fn report(&mut self, now: Time) -> Option<(f32, Duration)> {
+        let passed = now.since(*self.since.get_or_insert(now));
+        if passed < REPORT_EVERY {
+            return None;
+        }
+        let waited = self.waited.as_secs_f32() / passed.as_secs_f32();
+        let left_out = std::mem::take(&mut self.left_out);
+        (self.since, self.waited) = (Some(now), Duration::ZERO);
+        Some(((1.0 - waited).clamp(0.0, 1.0), left_out))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn at(milli: u64) -> Time {
+        Time::new(milli * 1_000_000, 0)
+    }
+
+    #[test]
+    fn what_is_not_waiting_is_work() {
+        let mut busy = Busy::default();
+        for n in 0..100 {
+            busy.waited(at(n * 10), at(n * 10 + 4));
+        }
+        assert_eq!(busy.report(at(999)), None);
+        let (share, left_out) = busy.report(at(1_000)).unwrap();
+        assert!((share - 0.6).abs() < 0.001 && left_out.is_zero(), "{share}");
+        busy.waited(at(1_000), at(2_000));
+        assert_eq!(busy.report(at(2_000)), Some((0.0, Duration::ZERO)));
+    }
+
+    #[test]
+    fn phones_rest_when_rooms_stay_late_until_they_are_not() {
+        let mut busy = Busy::default();
+        let ms = Duration::from_millis;
+        // A pause, and what has gathered in it.
+        busy.is_behind(ms(180), at(1_000));
+        busy.is_behind(ms(90), at(1_100));
+        assert!(!busy.is_resting());
+        busy.is_behind(ms(20), at(1_150));
+        // Too much work.
+        for late in 0..=300 {
+            assert!(!busy.is_resting());
+            busy.is_behind(ms(50 + late / 5), at(1_200 + late));
+        }
+        assert!(busy.is_resting());
+        busy.is_behind(ms(60), at(1_550));
+        assert!(busy.is_resting());
+        busy.is_behind(LATE, at(1_600));
+        assert!(!busy.is_resting());
+    }
+}
