@@ -61,8 +61,13 @@ pub(crate) fn page(gauges: &Gauges, available: bool, node_id: &str) -> String {
     for (thread, busy) in &gauges.media_busy {
         page.value("trunkline_media_busy_ratio", &[("thread", &thread.to_string())], &format!("{busy:.3}"));
     }
+    let name = "trunkline_media_dropped_datagrams_total";
+    page.counter(name, "Datagrams of WebRTC clients that the kernel dropped before a media thread read them.");
+    for (thread, dropped) in &gauges.media_dropped {
+        page.sample(name, &[("thread", &thread.to_string())], u64::from(*dropped));
+    }
     let name = "trunkline_media_left_out_seconds_total";
-    page.counter(name, "Time for which media threads with too much to do have left out the audio of their rooms.");
+    page.counter(name, "Time for which media threads with too much to do have left out audio.");
     page.value(name, &[], &format!("{:.3}", gauges.media_left_out.as_secs_f64()));
     page.gauge("trunkline_draining", "1 while the server drains.");
     page.sample("trunkline_draining", &[], u64::from(gauges.draining));

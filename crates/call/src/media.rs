@@ -290,8 +290,12 @@ pub enum MediaFact {
         thread: usize,
         /// The share of that second in which it did not wait, 0 to 1.
         busy: f32,
-        /// The time since the last report for which rooms were left out, for there was too much to do.
+        /// The time since the last report for which rooms, or what phones say, were left out, for there
+        /// was too much to do.
         left_out: Duration,
+        /// Datagrams of WebRTC clients that the kernel has dropped since the thread began, for they
+        /// were not read in time.
+        dropped: u32,
     },
     /// A built-in participant can be heard from now on.
     BuiltinReady {

@@ -250,6 +250,7 @@ impl Exchange {
             agent_jobs: jobs as u64,
             registrations: self.outbound.registered(),
             media_busy: self.load.busy().clone(),
+            media_dropped: self.load.dropped().clone(),
             media_full: self.load.is_full(self.calls.len(), now),
             timings,
             ..self.gauges.clone()

@@ -256,9 +256,11 @@ pub struct Gauges {
     pub agent_jobs: u64,
     /// By media thread, the share of its time that it is busy.
     pub media_busy: BTreeMap<usize, f32>,
+    /// By media thread, datagrams of WebRTC clients that the kernel has dropped.
+    pub media_dropped: BTreeMap<usize, u32>,
     /// The media threads have no room for another call.
     pub media_full: bool,
-    /// The time for which media threads with too much to do have left out the audio of their rooms.
+    /// The time for which media threads with too much to do have left out audio.
     pub media_left_out: Duration,
     /// Of all media threads.
     #[serde(skip)]

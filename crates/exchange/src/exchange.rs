@@ -14,10 +14,7 @@ use crate::{
     port::{Level, LogLine},
     transfers::Waiters,
 };
-use std::{
-    collections::{BTreeMap, VecDeque},
-    time::Duration,
-};
+use std::collections::{BTreeMap, VecDeque};
 use trunkline_call::{
     Event,
     media::{MediaFact, timings::Timings},
@@ -189,8 +186,9 @@ impl Exchange {
                 self.timings.insert(thread, timings);
                 return;
             }
-            MediaFact::Load { thread, busy, left_out } => {
-                return self.media_load(*thread, *busy, *left_out, now, outputs);
+            MediaFact::Load { thread, busy, left_out, dropped } => {
+                let (thread, busy, left_out, dropped) = (*thread, *busy, *left_out, *dropped);
+                return self.media_load(thread, busy, left_out, dropped, now, outputs);
             }
             MediaFact::Peer(_) => {
                 let MediaFact::Peer(fact) = fact else { return };
@@ -202,15 +200,6 @@ impl Exchange {
             }
         };
         self.events.push_back((call, Event::Media(fact)));
-    }
-
-    fn media_load(&mut self, thread: usize, busy: f32, left_out: Duration, now: Time, outputs: &mut Vec<Output>) {
-        self.load.report(thread, busy);
-        self.gauges.media_left_out += left_out;
-        if !left_out.is_zero() && self.load.is_news(now) {
-            let text = format!("media thread {thread} has more to do than it can: {left_out:?} of audio left out");
-            Self::log(Level::Warn, None, text, outputs);
-        }
     }
 
     /// One line, whatever a far end, a client or a worker has put into it.

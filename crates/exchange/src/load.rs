@@ -1,5 +1,6 @@
 //! How busy the media threads are, and whether they have room for one more call.
 
+use crate::{Exchange, Output, port::Level};
 use std::{
     collections::{BTreeMap, VecDeque},
     time::Duration,
@@ -24,6 +25,8 @@ pub(crate) struct Load {
     /// The share of their time up to which threads are given more.
     limit: f32,
     threads: BTreeMap<usize, f32>,
+    /// Datagrams that the kernel has dropped, by thread.
+    dropped: BTreeMap<usize, u32>,
     /// When calls began that do not show yet.
     begun: VecDeque<Time>,
     /// When the log was last told.
@@ -33,7 +36,7 @@ pub(crate) struct Load {
 impl Load {
     /// No thread has reported. From a `limit` of 1 on nothing is refused.
     pub(crate) fn new(limit: f32) -> Self {
-        Self { limit, threads: BTreeMap::new(), begun: VecDeque::new(), told: None }
+        Self { limit, threads: BTreeMap::new(), dropped: BTreeMap::new(), begun: VecDeque::new(), told: None }
     }
 
     /// The share of the last second in which a thread was busy.
@@ -45,6 +48,11 @@ impl Load {
     /// The share of its time that each thread is busy.
     pub(crate) fn busy(&self) -> &BTreeMap<usize, f32> {
         &self.threads
+    }
+
+    /// Datagrams of WebRTC clients that the kernel has dropped, by thread.
+    pub(crate) fn dropped(&self) -> &BTreeMap<usize, u32> {
+        &self.dropped
     }
 
     /// Whether one more call beside so many `running` ones would be too much.
@@ -83,6 +91,34 @@ impl Load {
             busy * 100.0,
             self.limit,
         )
+    }
+}
+
+impl Exchange {
+    /// A media thread has told how it fares.
+    pub(crate) fn media_load(
+        &mut self,
+        thread: usize,
+        busy: f32,
+        left_out: Duration,
+        dropped: u32,
+        now: Time,
+        outputs: &mut Vec<Output>,
+    ) {
+        self.load.report(thread, busy);
+        self.gauges.media_left_out += left_out;
+        let more = dropped.saturating_sub(self.load.dropped.insert(thread, dropped).unwrap_or(0));
+        let text = match (left_out.is_zero(), more) {
+            (false, _) => format!("media thread {thread} has more to do than it can: {left_out:?} of audio left out"),
+            (true, 1..) => format!(
+                "{more} datagrams of WebRTC clients were dropped before media thread {thread} could read them; a larger \
+                 `net.core.rmem_max` of the system holds more"
+            ),
+            (true, 0) => return,
+        };
+        if self.load.is_news(now) {
+            Self::log(Level::Warn, None, text, outputs);
+        }
     }
 }
 

@@ -13,6 +13,27 @@ pub(crate) const BATCH: usize = 32;
 /// The longest datagram that is taken whole.
 const DATAGRAM_BYTES: usize = 2_048;
 
+/// Where the count of dropped datagrams stands in what `SO_MEMINFO` gives (`SK_MEMINFO_DROPS`).
+const DROPS: usize = 8;
+
+/// Datagrams that the kernel has dropped since the socket was opened, for they were not read in
+/// time; 0 where it does not say.
+pub(crate) fn dropped(socket: &UdpSocket) -> u32 {
+    let mut counters = [0_u32; DROPS + 1];
+    let mut length = mem::size_of_val(&counters) as libc::socklen_t;
+    // SAFETY: the kernel writes at most `length` bytes into the array, which lives until it returns.
+    let said = unsafe {
+        libc::getsockopt(
+            socket.as_raw_fd(),
+            libc::SOL_SOCKET,
+            libc::SO_MEMINFO,
+            counters.as_mut_ptr().cast(),
+            &raw mut length,
+        )
+    };
+    if said == 0 { counters[DROPS] } else { 0 }
+}
+
 /// Room for what one call reads; the default has none.
 #[derive(Default)]
 pub(crate) struct Inbound {
@@ -163,6 +184,20 @@ mod tests {
 
     fn socket() -> UdpSocket {
         UdpSocket::bind(SocketAddr::from(([127, 0, 0, 1], 0))).unwrap()
+    }
+
+    #[test]
+    fn what_is_not_read_in_time_is_counted() {
+        let (sender, receiver) = (socket(), socket());
+        assert_eq!(dropped(&receiver), 0);
+        let to = receiver.local_addr().unwrap();
+        let sent: u32 = (0..5_000).map(|_| u32::from(sender.send_to(&[0; 1_000], to).is_ok())).sum();
+        let (mut inbound, mut read) = (Inbound::new(), 0);
+        while let (more @ 1.., _) = inbound.read::<BATCH>(&receiver) {
+            read += more as u32;
+        }
+        assert!(read > 0 && dropped(&receiver) > 0);
+        assert_eq!(read + dropped(&receiver), sent);
     }
 
     #[test]

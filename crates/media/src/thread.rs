@@ -2,7 +2,7 @@
 
 use crate::{
     addresses::Addresses,
-    batch::{Inbound, Outbound},
+    batch::{self, Inbound, Outbound},
     builtin::Member,
     candidates::Candidates,
     downlink::Jitter,
@@ -139,7 +139,8 @@ fn run(mut thread: Thread, plans: &Receiver<Order>, clock: &Clock, sink: &Sink) 
         more |= thread.tick_rooms(now);
         thread.flush(now);
         if let Some((busy, left_out)) = thread.busy.report(now) {
-            thread.facts.push(MediaFact::Load { thread: thread.index, busy, left_out });
+            let dropped = batch::dropped(&thread.socket);
+            thread.facts.push(MediaFact::Load { thread: thread.index, busy, left_out, dropped });
         }
         for fact in thread.facts.drain(..) {
             sink(fact);

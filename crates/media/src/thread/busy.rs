@@ -17,12 +17,12 @@ pub(crate) struct Busy {
     since: Option<Time>,
     /// Of the time after it, what was spent waiting for something to do.
     waited: Duration,
-    /// Of the time after it, what rooms were left out for.
+    /// Of the time after it, what rooms, or what phones say, were left out for.
     pub(crate) left_out: Duration,
     /// Rooms have ticked late ever since.
     late: Option<Time>,
-    /// What phones say is left out now.
-    resting: bool,
+    /// What phones say is left out, and was counted until then.
+    resting: Option<Time>,
 }
 
 impl Busy {
@@ -36,16 +36,20 @@ impl Busy {
     /// have gathered, or the work is too much. Then what is most work goes first: encoding what
     /// phones say, which comes with packets and would never be late itself.
     pub(crate) fn is_behind(&mut self, behind: Duration, now: Time) {
+        if let Some(since) = self.resting {
+            self.left_out += now.since(since);
+        }
         if behind <= LATE {
-            (self.late, self.resting) = (None, false);
+            (self.late, self.resting) = (None, None);
         } else {
-            self.resting = now.since(*self.late.get_or_insert(now)) >= ENDURED;
+            let endured = now.since(*self.late.get_or_insert(now));
+            self.resting = (endured >= ENDURED).then_some(now);
         }
     }
 
     /// Whether what phones say is left out now.
     pub(crate) fn is_resting(&self) -> bool {
-        self.resting
+        self.resting.is_some()
     }
 
     /// The share of its time that the thread worked since the last report, and for how long it left
@@ -102,5 +106,7 @@ mod tests {
         assert!(busy.is_resting());
         busy.is_behind(LATE, at(1_600));
         assert!(!busy.is_resting());
+        busy.is_behind(ms(50), at(1_700));
+        assert_eq!((busy.is_resting(), busy.left_out), (false, ms(100)));
     }
 }
