@@ -166,7 +166,6 @@ impl Exchange {
         now: Time,
         outputs: &mut Vec<Output>,
     ) {
-        self.load.begins(now);
         let id = CallId::random(&mut self.random);
         let settings = room_settings(dispatch.rule.room_config.as_ref(), dispatch.options.audio_codec);
         let (dispatch, replaces) = self.replacing(message, flow, dispatch);

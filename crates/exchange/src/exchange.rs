@@ -169,6 +169,9 @@ impl Exchange {
     }
 
     fn media_fact(&mut self, fact: MediaFact, now: Time, outputs: &mut Vec<Output>) {
+        if let MediaFact::SourceLocked { leg, .. } = &fact {
+            self.load.audio_begins(&leg.call, now);
+        }
         let call = match &fact {
             MediaFact::Opened { leg, .. }
             | MediaFact::OpenFailed { leg, .. }

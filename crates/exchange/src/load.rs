@@ -1,16 +1,13 @@
 //! How busy the media threads are, and whether they have room for one more call.
 
 use crate::{Exchange, Output, port::Level};
-use std::{
-    collections::{BTreeMap, VecDeque},
-    time::Duration,
-};
-use trunkline_types::Time;
+use std::{collections::BTreeMap, time::Duration};
+use trunkline_types::{CallId, Time};
 
-/// So long a call that has just begun does not show in what the threads report.
+/// So long a call whose audio has just begun does not show in what the threads report.
 const SETTLING: Duration = Duration::from_secs(3);
-/// What a call is taken to cost while there are too few to know, as a share of a thread.
-const COST: f32 = 0.004;
+/// What its audio is taken to cost while there are too few calls to know, as a share of a thread.
+const COST: f32 = 0.003;
 /// From so many calls on they say themselves what one costs.
 const KNOWN: usize = 20;
 /// How much the latest second of a thread counts beside those before it.
@@ -27,8 +24,8 @@ pub(crate) struct Load {
     threads: BTreeMap<usize, f32>,
     /// Datagrams that the kernel has dropped, by thread.
     dropped: BTreeMap<usize, u32>,
-    /// When calls began that do not show yet.
-    begun: VecDeque<Time>,
+    /// When the audio of calls began that do not show yet.
+    begun: BTreeMap<CallId, Time>,
     /// When the log was last told.
     told: Option<Time>,
 }
@@ -36,11 +33,12 @@ pub(crate) struct Load {
 impl Load {
     /// No thread has reported. From a `limit` of 1 on nothing is refused.
     pub(crate) fn new(limit: f32) -> Self {
-        Self { limit, threads: BTreeMap::new(), dropped: BTreeMap::new(), begun: VecDeque::new(), told: None }
+        Self { limit, threads: BTreeMap::new(), dropped: BTreeMap::new(), begun: BTreeMap::new(), told: None }
     }
 
     /// The share of the last second in which a thread was busy.
-    pub(crate) fn report(&mut self, thread: usize, busy: f32) {
+    pub(crate) fn report(&mut self, thread: usize, busy: f32, now: Time) {
+        self.begun.retain(|_, at| now.since(*at) < SETTLING);
         let held = self.threads.entry(thread).or_insert(busy);
         *held += (busy - *held) * WEIGHT;
     }
@@ -58,19 +56,17 @@ impl Load {
     /// Whether one more call beside so many `running` ones would be too much.
     pub(crate) fn is_full(&self, running: usize, now: Time) -> bool {
         let reported: f32 = self.threads.values().sum();
-        let unseen = self.begun.iter().filter(|at| now.since(**at) < SETTLING).count();
+        let unseen = self.begun.values().filter(|at| now.since(**at) < SETTLING).count();
         let seen = running.saturating_sub(unseen);
         let each = if seen >= KNOWN { reported / seen as f32 } else { COST };
         let expected = reported + each * unseen as f32;
         self.limit < 1.0 && expected >= self.limit * self.threads.len().max(1) as f32
     }
 
-    /// A call has begun.
-    pub(crate) fn begins(&mut self, now: Time) {
-        while self.begun.front().is_some_and(|at| now.since(*at) >= SETTLING) {
-            self.begun.pop_front();
-        }
-        self.begun.push_back(now);
+    /// Audio of a call has come from a new source; without audio it costs next to nothing.
+    pub(crate) fn audio_begins(&mut self, call: &CallId, now: Time) {
+        // Who changes his source again and again is one call still.
+        self.begun.entry(call.clone()).or_insert(now);
     }
 
     /// Whether the log shall say so again.
@@ -105,7 +101,7 @@ impl Exchange {
         now: Time,
         outputs: &mut Vec<Output>,
     ) {
-        self.load.report(thread, busy);
+        self.load.report(thread, busy, now);
         self.gauges.media_left_out += left_out;
         let more = dropped.saturating_sub(self.load.dropped.insert(thread, dropped).unwrap_or(0));
         let text = match (left_out.is_zero(), more) {
@@ -138,22 +134,22 @@ mod tests {
     #[test]
     fn the_average_of_the_threads_counts() {
         let mut load = Load::new(0.9);
-        load.report(0, 1.0);
+        load.report(0, 1.0, at(0));
         assert!(load.is_full(300, at(0)));
-        load.report(1, 0.7);
+        load.report(1, 0.7, at(0));
         assert!(!load.is_full(300, at(0)));
-        load.report(1, 0.95);
+        load.report(1, 0.95, at(0));
         assert!(load.is_full(300, at(0)), "{:?}", load.busy());
     }
 
     #[test]
     fn one_busy_second_is_not_a_busy_thread() {
         let mut load = Load::new(0.9);
-        load.report(0, 0.3);
-        load.report(0, 1.0);
+        load.report(0, 0.3, at(0));
+        load.report(0, 1.0, at(0));
         assert!(!load.is_full(100, at(0)));
         for _ in 0..4 {
-            load.report(0, 1.0);
+            load.report(0, 1.0, at(0));
         }
         assert!(load.is_full(100, at(0)));
     }
@@ -161,23 +157,24 @@ mod tests {
     #[test]
     fn calls_that_just_begin_count_before_they_show() {
         let mut load = Load::new(0.9);
-        load.report(0, 0.6);
+        load.report(0, 0.6, at(0));
         // 200 calls that take 0.6: a hundred more fit.
         let mut taken = 0;
         while !load.is_full(200 + taken, at(10)) {
-            load.begins(at(10));
+            load.audio_begins(&CallId::from(format!("SCL_{taken}").as_str()), at(10));
+            load.audio_begins(&CallId::from("SCL_0"), at(11));
             taken += 1;
         }
         assert_eq!(taken, 100);
         assert!(!load.is_full(200 + taken, at(10) + SETTLING));
-        load.begins(at(10) + SETTLING);
-        assert_eq!(load.begun.len(), 1);
+        load.report(0, 0.9, at(10) + SETTLING);
+        assert!(load.begun.is_empty());
     }
 
     #[test]
     fn a_limit_of_one_refuses_nobody() {
         let mut load = Load::new(1.0);
-        load.report(0, 1.0);
+        load.report(0, 1.0, at(0));
         assert!(!load.is_full(500, at(0)));
     }
 

@@ -71,7 +71,6 @@ impl Exchange {
         let mut effects = Vec::new();
         let call = Call::dial(setup, now, &mut effects);
         self.gauges.dials += 1;
-        self.load.begins(now);
         self.outbound.legs.insert(id.clone(), Box::new(Leg::new(plan, session_expires, waiting)));
         self.calls.insert(id.clone(), call, None, RoomSettings::default());
         self.call_effects(&id, effects, now, outputs);

@@ -5,12 +5,13 @@ use crate::{
     world::World,
 };
 use std::time::Duration;
-use trunkline_call::media::MediaFact;
+use trunkline_call::media::{LegKey, MediaFact};
 use trunkline_exchange::{
     Input,
     command::{Command, Gauges, Reply},
 };
 use trunkline_routing::record::Options;
+use trunkline_types::LegId;
 
 /// For some seconds the only thread is so busy.
 fn busy(world: &mut World, share: f32) {
@@ -84,4 +85,20 @@ fn what_the_kernel_drops_is_counted_and_said_with_the_cure() {
     assert_eq!(gauges(&mut world).media_dropped, [(1, 7)].into());
     let told = |line: &&String| line.contains("7 datagrams") && line.contains("net.core.rmem_max");
     assert_eq!(world.lines.iter().filter(told).count(), 1, "{:?}", world.lines);
+}
+
+#[test]
+fn calls_whose_audio_has_just_begun_count_before_the_threads_can_report_them() {
+    let mut world = world(Options::default());
+    let phone = Phone::call(&mut world, "a", "");
+    for n in 0..400 {
+        let leg = LegKey { call: format!("SCL_{n}").as_str().into(), leg: LegId(0) };
+        let source = "192.0.2.1:4000".parse().unwrap();
+        world.give(Input::Media(MediaFact::SourceLocked { leg, source }));
+    }
+    let refusal = Phone::new("b").invite(&mut world, "", OFFER);
+    assert!(refusal.starts_with("SIP/2.0 503 "), "{refusal}");
+    busy(&mut world, 0.1);
+    Phone::call(&mut world, "c", "");
+    assert!(phone.got(&world, "BYE").is_empty());
 }
