@@ -3,6 +3,7 @@
 use crate::{
     Exchange, Output,
     exchange::Drain,
+    load::Matter,
     port::Level,
     sip_side::{Admitted, RETRY_AFTER},
 };
@@ -103,7 +104,7 @@ impl Exchange {
             Outcome::Accept(_) | Outcome::AskPin(_)
                 if message.header("Replaces").is_none() && self.load.is_full(self.calls.len(), now) =>
             {
-                if self.load.is_news(now) {
+                if self.load.is_news(Matter::Refused, now) {
                     Self::log(Level::Warn, None, format!("INVITE refused: {}", self.load.text()), outputs);
                 }
                 let headers = [("Retry-After".to_owned(), RETRY_AFTER.to_owned())];

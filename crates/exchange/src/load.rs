@@ -26,14 +26,28 @@ pub(crate) struct Load {
     dropped: BTreeMap<usize, u32>,
     /// When the audio of calls began that do not show yet.
     begun: BTreeMap<CallId, Time>,
-    /// When the log was last told.
-    told: Option<Time>,
+    /// When the log was last told of each matter.
+    told: BTreeMap<Matter, Time>,
+}
+
+/// What the log is told of now and then.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Matter {
+    Refused,
+    LeftOut,
+    Dropped,
 }
 
 impl Load {
     /// No thread has reported. From a `limit` of 1 on nothing is refused.
     pub(crate) fn new(limit: f32) -> Self {
-        Self { limit, threads: BTreeMap::new(), dropped: BTreeMap::new(), begun: BTreeMap::new(), told: None }
+        Self {
+            limit,
+            threads: BTreeMap::new(),
+            dropped: BTreeMap::new(),
+            begun: BTreeMap::new(),
+            told: BTreeMap::new(),
+        }
     }
 
     /// The share of the last second in which a thread was busy.
@@ -69,11 +83,11 @@ impl Load {
         self.begun.entry(call.clone()).or_insert(now);
     }
 
-    /// Whether the log shall say so again.
-    pub(crate) fn is_news(&mut self, now: Time) -> bool {
-        let is_news = self.told.is_none_or(|at| now.since(at) >= QUIET);
+    /// Whether the log shall be told of it again.
+    pub(crate) fn is_news(&mut self, matter: Matter, now: Time) -> bool {
+        let is_news = self.told.get(&matter).is_none_or(|at| now.since(*at) >= QUIET);
         if is_news {
-            self.told = Some(now);
+            self.told.insert(matter, now);
         }
         is_news
     }
@@ -104,15 +118,15 @@ impl Exchange {
         self.load.report(thread, busy, now);
         self.gauges.media_left_out += left_out;
         let more = dropped.saturating_sub(self.load.dropped.insert(thread, dropped).unwrap_or(0));
-        let text = match (left_out.is_zero(), more) {
-            (false, _) => format!("media thread {thread} has more to do than it can: {left_out:?} of audio left out"),
-            (true, 1..) => format!(
+        if !left_out.is_zero() && self.load.is_news(Matter::LeftOut, now) {
+            let text = format!("media thread {thread} has more to do than it can: {left_out:?} of audio left out");
+            Self::log(Level::Warn, None, text, outputs);
+        }
+        if more > 0 && self.load.is_news(Matter::Dropped, now) {
+            let text = format!(
                 "{more} datagrams of WebRTC clients were dropped before media thread {thread} could read them; a larger \
                  `net.core.rmem_max` of the system holds more"
-            ),
-            (true, 0) => return,
-        };
-        if self.load.is_news(now) {
+            );
             Self::log(Level::Warn, None, text, outputs);
         }
     }
@@ -181,6 +195,8 @@ mod tests {
     #[test]
     fn the_log_is_told_now_and_then() {
         let mut load = Load::new(0.9);
-        assert!(load.is_news(at(0)) && !load.is_news(at(9_999)) && load.is_news(at(10_000)));
+        let mut is_news = |milli| load.is_news(Matter::Refused, at(milli));
+        assert!(is_news(0) && !is_news(9_999) && is_news(10_000));
+        assert!(load.is_news(Matter::LeftOut, at(10_001)));
     }
 }
