@@ -1,6 +1,6 @@
 //! Pairs of a caller and a headless participant on a server: `trunkline sim bridge`.
 
-use super::{Resident, Server, Usage, figures::number};
+use super::{Resident, Server, Usage, figures::number, stages};
 use anyhow::{Context, Result, bail};
 use serde_json::{Value, json};
 use std::{
@@ -55,6 +55,15 @@ pub struct Steady {
     /// The share of their packets that the callers could send in time; well under 1 means that the
     /// load maker did not get the CPU it needed, and that the figures are too good.
     pub said: f64,
+    /// What the server had no time for, if anything.
+    pub left_out: Option<String>,
+}
+
+impl Steady {
+    /// Whether all went well, and all that was said was carried.
+    pub fn is_good(&self) -> bool {
+        is_good(&self.report) && self.left_out.is_none()
+    }
 }
 
 /// A server with a trunk and a rule that gives each number a room of its own.
@@ -130,7 +139,8 @@ impl Pairs {
         let load = load_end.since(&load_begin, "").1;
         let open: f64 = (0..self.count).map(|n| seconds as f64 - f64::from(n) / self.rate).sum();
         let said = number(&report, "callers.sent") / (open * 50.0);
-        Ok(Steady { report, media, server: whole, load, before, during, said })
+        let left_out = stages::left_out(server)?;
+        Ok(Steady { report, media, server: whole, load, before, during, said, left_out })
     }
 
     /// Runs them for so many seconds and returns the report.

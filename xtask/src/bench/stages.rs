@@ -1,4 +1,4 @@
-//! What a server's media threads spend their time on, by its metrics.
+//! What a server's media threads spend their time on, and what they had no time for, by its metrics.
 
 use super::Server;
 use anyhow::{Context, Result, bail};
@@ -10,6 +10,9 @@ use std::{
 
 /// The sum of each stage, seconds of the turns that were sampled.
 const SUM: &str = "trunkline_media_stage_seconds_sum";
+/// Datagrams that the kernel dropped before they were read, and seconds of audio that was left out.
+const DROPPED: &str = "trunkline_media_dropped_datagrams_total";
+const LEFT_OUT: &str = "trunkline_media_left_out_seconds_total";
 /// How long the server may take to answer.
 const PATIENCE: Duration = Duration::from_secs(5);
 
@@ -25,6 +28,24 @@ pub fn shares(server: &Server) -> Result<String> {
     }
     let texts: Vec<_> = shares.iter().map(|(stage, share)| format!("{stage} {:.0}%", share * 100.0)).collect();
     Ok(texts.join(", "))
+}
+
+/// What they had no time for, as text; `None` if there was time for all.
+///
+/// # Errors
+/// If the server does not give its metrics.
+pub fn left_out(server: &Server) -> Result<Option<String>> {
+    Ok(left_out_of(&metrics(server.address("http"))?))
+}
+
+fn left_out_of(page: &str) -> Option<String> {
+    let sum = |name: &str| -> f64 {
+        let samples = page.lines().filter(|line| line.strip_prefix(name).is_some_and(|rest| rest.starts_with('{')));
+        samples.filter_map(|line| line.rsplit_once(' ')?.1.parse::<f64>().ok()).sum()
+    };
+    let (dropped, seconds) = (sum(DROPPED), sum(LEFT_OUT));
+    (dropped + seconds > 0.0)
+        .then(|| format!("{dropped} datagrams of participants dropped, {:.0} ms of audio left out", seconds * 1e3))
 }
 
 /// The page `/metrics`.
@@ -71,5 +92,18 @@ mod tests {
             trunkline_media_stage_seconds_sum{node_id=\"n\",stage=\"encode\"} 1.500000000\n\
             trunkline_media_stage_seconds_sum{node_id=\"n\",stage=\"srtp\"} 0.000000000\n";
         assert_eq!(of_page(page), [("encode".to_owned(), 0.75), ("mix".to_owned(), 0.25)]);
+    }
+
+    #[test]
+    fn what_there_was_no_time_for_is_told() {
+        let page = |dropped: u32, seconds: f64| {
+            format!(
+                "# TYPE {DROPPED} counter\n{DROPPED}{{node_id=\"n\",thread=\"0\"}} {dropped}\n\
+                 {DROPPED}{{node_id=\"n\",thread=\"1\"}} 2\n{LEFT_OUT}{{node_id=\"n\"}} {seconds:.3}\n"
+            )
+        };
+        let told = left_out_of(&page(40, 0.18)).unwrap();
+        assert_eq!(told, "42 datagrams of participants dropped, 180 ms of audio left out");
+        assert_eq!(left_out_of(&page(0, 0.0).replace("} 2", "} 0")), None);
     }
 }
