@@ -189,9 +189,11 @@ mod tests {
     #[test]
     fn what_is_not_read_in_time_is_counted() {
         let (sender, receiver) = (socket(), socket());
+        // However much the system gives a socket by itself.
+        socket2::SockRef::from(&receiver).set_recv_buffer_size(64 * 1024).unwrap();
         assert_eq!(dropped(&receiver), 0);
         let to = receiver.local_addr().unwrap();
-        let sent: u32 = (0..5_000).map(|_| u32::from(sender.send_to(&[0; 1_000], to).is_ok())).sum();
+        let sent: u32 = (0..1_000).map(|_| u32::from(sender.send_to(&[0; 1_000], to).is_ok())).sum();
         let (mut inbound, mut read) = (Inbound::new(), 0);
         while let (more @ 1.., _) = inbound.read::<BATCH>(&receiver) {
             read += more as u32;

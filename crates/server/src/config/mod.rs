@@ -368,6 +368,9 @@ mod tests {
         assert!(text_of("listen_ip: localhost").contains("not an IP address"));
         assert!(text_of("rtc: { tcp_port: null, force_tcp: true }").contains("rtc.tcp_port"));
         assert!(text_of("no_answer_status: 200").contains("400 to 699"));
+        for share in ["0", "-0.5", "1.01", "90", ".nan"] {
+            assert!(text_of(&format!("max_cpu_utilization: {share}")).contains("above 0, up to 1"), "{share}");
+        }
         assert!(text_of("dns: { servers: [resolver.example] }").contains("127.0.0.1:5300"));
         let twice = "{ name: a, cert_file: a, key_file: a }";
         assert!(text_of(&format!("tls: {{ client_certs: [{twice}, {twice}] }}")).contains("stands twice"));
@@ -384,6 +387,14 @@ mod tests {
         assert!(config.tls.is_none(), "without a certificate there is no listener");
         assert_eq!(config.tls_out.ca_file, Some("ca.pem".into()));
         assert_eq!(config.tls_out.client_certs, [("carrier".into(), "c.pem".into(), "c.key".into())]);
+    }
+
+    #[test]
+    fn the_share_of_the_media_threads_is_livekits() {
+        for (body, share) in [("", 0.9), ("max_cpu_utilization: 0.5", 0.5), ("max_cpu_utilization: 1", 1.0)] {
+            let (config, _) = load(&Source::Body(body.into()), &|_| None).unwrap();
+            assert_eq!(config.max_load, share);
+        }
     }
 
     #[test]
