@@ -9,6 +9,7 @@ pub mod caller;
 pub mod callers;
 pub mod dialled;
 pub mod duel;
+pub mod floor;
 pub mod load;
 pub mod offline;
 pub mod participant;

@@ -1,9 +1,12 @@
 //! `cargo xtask bench media`: callers and WebRTC participants who hear each other through the server.
 
 use super::{
-    Server, build,
+    Server,
+    aims::Aims,
+    build,
     conditions::machine,
     figures::{number, percentiles},
+    floor::{Floor, Work},
     in_folder,
     pairs::{DIGITS, Pairs, Steady, is_good, start},
     quality, set_up, speech, stages,
@@ -52,6 +55,10 @@ impl Options {
 
 /// The share of the packets that must have been said for a figure to count.
 const ENOUGH: f64 = 0.96;
+/// What libopus delays sound by, in milliseconds.
+const CODEC: f64 = 6.5;
+/// What a jitter buffer waits for at least, in milliseconds.
+const JITTER_TARGET: f64 = 20.0;
 /// Begun per second, where the beginning is not what is measured.
 const RATE: f64 = 30.0;
 
@@ -63,7 +70,10 @@ pub fn media(options: Options) -> Result<bool> {
     if !build()? {
         return Ok(false);
     }
-    in_folder(|folder| Bench { options, folder: &folder, speech: speech::files("g722")?, runs: 0 }.all())
+    in_folder(|folder| {
+        let speech = speech::files("g722")?;
+        Bench { options, folder: &folder, speech, runs: 0, aims: Aims::default() }.all()
+    })
 }
 
 /// The bench under way.
@@ -72,6 +82,35 @@ pub struct Bench<'a> {
     folder: &'a Path,
     pub(super) speech: String,
     runs: u32,
+    pub(super) aims: Aims,
+}
+
+/// One line of the table of CPU.
+struct Line<'a> {
+    pairs: Pairs,
+    /// Laid over the server's configuration.
+    config: Value,
+    note: &'a str,
+    /// Beside what they are compared with, if their cost can be.
+    work: Option<Work>,
+}
+
+/// What came of one.
+struct Outcome {
+    steady: Steady,
+    /// CPU of the media thread per call, in shares of a core.
+    each: f64,
+    /// The same in times of what its work takes alone.
+    times: f64,
+    /// What a call holds, MB.
+    megabytes: f64,
+}
+
+impl Outcome {
+    /// A figure of it, or NaN if it does not count.
+    fn counted(&self, figure: f64) -> f64 {
+        if self.steady.is_good() && self.steady.said >= ENOUGH { figure } else { f64::NAN }
+    }
 }
 
 impl Bench<'_> {
@@ -93,12 +132,13 @@ impl Bench<'_> {
         }
         if self.options.quality || self.options.only_quality {
             let server = self.server(&json!({ "answer_policy": "on_audio" }))?;
-            good &= quality::measure(&server, self.folder)?;
+            good &= quality::measure(&server, self.folder, &mut self.aims)?;
         }
         if self.options.tone_seconds > 0 {
             let server = self.server(&json!({ "answer_policy": "on_audio" }))?;
             good &= quality::tone(&server, self.folder, self.options.tone_seconds)?;
         }
+        self.aims.print();
         Ok(good)
     }
 
@@ -127,12 +167,18 @@ impl Bench<'_> {
         Self::head();
         let counts: &[u32] = if self.options.quick { &[150] } else { &[150, 300, 600] };
         let mut good = true;
+        let mut last = (f64::NAN, f64::NAN);
         for count in counts {
             let mut pairs = self.pairs(*count);
             pairs.more.extend(["--codec", "opus"].map(str::to_owned));
-            good &= self.line(pairs, &json!({}), "")?.is_good();
+            let outcome = self.line(Line { pairs, config: json!({}), note: "", work: Some(Work::Forwarding) })?;
+            good &= outcome.steady.is_good();
+            last = (outcome.counted(1.0 / outcome.each), outcome.counted(outcome.times));
         }
-        println!("  bar: 1,150 calls per core, by the cost of each of 600");
+        let many = counts.last().unwrap_or(&0);
+        self.aims.at_least(&format!("passed through, calls per core, by the cost of each of {many}"), 1_150.0, last.0);
+        let times = Work::Forwarding.times(1_150.0);
+        self.aims.at_most("  the same in times of what the datagrams take alone", times, last.1);
         Ok(good)
     }
 
@@ -153,40 +199,56 @@ impl Bench<'_> {
         Self::head();
         let counts: &[u32] = if self.options.quick { &[50, 150] } else { &[50, 150, 300] };
         let mut good = true;
-        let mut costs = Vec::new();
-        let mut last = None;
+        let mut outcomes = Vec::new();
         for count in counts {
-            let steady = self.line(self.pairs(*count), &json!({}), "")?;
-            costs.push(steady.media / f64::from(*count));
-            good &= steady.is_good();
-            last = Some(steady);
+            let pairs = self.pairs(*count);
+            let line = Line { pairs, config: json!({}), note: "", work: Some(Work::Transcoding) };
+            let outcome = self.line(line)?;
+            good &= outcome.steady.is_good();
+            outcomes.push(outcome);
         }
         let many = *counts.last().unwrap_or(&50);
-        let conversation = Pairs { talk_percent: 40, ..self.pairs(many) };
-        good &= self.line(conversation, &json!({}), "")?.is_good();
-        let complexity = json!({ "rtc": { "udp_port": 0, "tcp_port": 0, "complexity": 9 } });
-        let slow = self.line(self.pairs(50), &complexity, "  (libopus complexity 9)")?;
-        good &= slow.is_good();
-        if let (Some(few), Some(most)) = (costs.first(), costs.last()) {
-            println!("CPU of the media thread per call at {many} calls / at {}: {:.2}", counts[0], most / few);
-        }
-        println!("  bars: 300 calls per core; 450 with 40% talk; ratio 1.3; 0.3 MB per call; idle under 30 MB");
-        if let Some(Steady { before, .. }) = last {
-            println!("idle: {} MB, {} threads, {} files", before.bytes >> 20, before.threads, before.files);
-        }
+        let pairs = Pairs { talk_percent: 40, ..self.pairs(many) };
+        let talk = self.line(Line { pairs, config: json!({}), note: "", work: None })?;
+        good &= talk.steady.is_good();
+        let config = json!({ "rtc": { "udp_port": 0, "tcp_port": 0, "complexity": 9 } });
+        let pairs = self.pairs(50);
+        let slow = self.line(Line { pairs, config, note: "  (libopus complexity 9)", work: None })?;
+        good &= slow.steady.is_good();
+        let [few, .., most] = outcomes.as_slice() else { return Ok(good) };
+        let Steady { before, .. } = most.steady;
+        println!("idle: {} MB, {} threads, {} files", before.bytes >> 20, before.threads, before.files);
+        // Of the most calls that were carried whole: the more there are, the more work is shared.
+        let times = outcomes.iter().map(|line| line.counted(line.times)).rfind(|times| !times.is_nan());
+        let aims = &mut self.aims;
+        aims.at_least(&format!("G.711 ↔ Opus, calls per core, {many} at once"), 300.0, most.counted(1.0 / most.each));
+        aims.at_most(
+            "  the same in times of what codecs and datagrams take alone",
+            Work::Transcoding.times(300.0),
+            times.unwrap_or(f64::NAN),
+        );
+        aims.at_least(
+            &format!("G.711 ↔ Opus, each side speaks 40%, calls per core, {many} at once"),
+            450.0,
+            talk.counted(1.0 / talk.each),
+        );
+        aims.at_most(&format!("CPU per call at {many} calls / at {}", counts[0]), 1.3, most.each / few.each);
+        aims.at_most(&format!("MB per call at {many}"), 0.3, most.megabytes);
+        aims.at_most("idle, MB", 30.0, before.bytes as f64 / 1e6);
         Ok(good)
     }
 
-    /// One line of the table of CPU.
-    fn line(&mut self, pairs: Pairs, more: &Value, note: &str) -> Result<Steady> {
-        let server = self.server(more)?;
+    /// Runs and prints one line of the table of CPU.
+    fn line(&mut self, Line { pairs, config, note, work }: Line<'_>) -> Result<Outcome> {
+        let floor = Floor::now(&self.speech)?;
+        let server = self.server(&config)?;
         let steady = pairs.steady(&server)?;
         let count = f64::from(pairs.count);
         let heard = |received: &str, sent: &str| {
             let (received, sent) = (number(&steady.report, received), number(&steady.report, sent));
             format!("{:.1}%", 100.0 * received / sent)
         };
-        let each = steady.during.bytes.saturating_sub(steady.before.bytes) as f64 / count / 1e6;
+        let megabytes = steady.during.bytes.saturating_sub(steady.before.bytes) as f64 / count / 1e6;
         println!(
             "{:>6} {:>5}  {:>11.2} {:>11.2}  {:>7.0} {:>7.0}  {:>4.0}% {:>4.0}%  {:>6} {:>6}  {:>6} {:>6.2}{note}",
             pairs.count,
@@ -201,9 +263,24 @@ impl Bench<'_> {
             heard("callers.received", "callers.sent"),
             heard("participants.received", "callers.sent"),
             steady.before.bytes / 1_000_000,
-            each,
+            megabytes,
         );
         println!("       of the media thread's time: {}", stages::shares(&server)?);
+        drop(server);
+        let each = steady.media / count;
+        let mut times = f64::NAN;
+        if let Some(work) = work {
+            let floor = floor.until(Floor::now(&self.speech)?);
+            // Shares of a core to microseconds of 20 ms.
+            times = each * 20_000.0 / floor.of(work);
+            println!(
+                "       alone on this core, per call and 20 ms: codecs {:.1} µs, datagrams {:.1} µs; the media thread {:.1} µs, {times:.2} times {}",
+                floor.codecs,
+                floor.datagrams,
+                each * 20_000.0,
+                if work == Work::Transcoding { "both" } else { "the datagrams" },
+            );
+        }
         if steady.said < ENOUGH {
             println!(
                 "       !!! the load maker lacked CPU: only {:.0}% was said; this line does not count",
@@ -220,7 +297,7 @@ impl Bench<'_> {
                 steady.report["participants"]["failures"]
             );
         }
-        Ok(steady)
+        Ok(Outcome { steady, each, times, megabytes })
     }
 
     /// How long sound takes.
@@ -235,15 +312,20 @@ impl Bench<'_> {
         let there = measure("one-way").run(&server, seconds)?;
         let back = measure("round-trip").run(&server, seconds)?;
         let all = &["p50", "p95", "p99", "max"];
-        println!("  phone → room            {}   (of it libopus 6.5 ms)", percentiles(&there, "up_ms", all));
-        println!("    bar: 2 ms at p99 beyond the codec's own");
-        println!("  room → phone            {}   (of it libopus 6.5 ms)", percentiles(&there, "down_ms", all));
-        println!("    bar: the jitter target + 20 ms");
+        println!("  phone → room            {}   (of it libopus {CODEC} ms)", percentiles(&there, "up_ms", all));
+        println!("  room → phone            {}   (of it libopus {CODEC} ms)", percentiles(&there, "down_ms", all));
         println!(
             "  phone → room → phone    {}   (the participant returns the packets)",
             percentiles(&back, "up_ms", all)
         );
-        println!("    bar: 90 ms (livekit-sip with livekit-server: 186)");
+        let p99 = |report: &Value, what: &str| number(report, &format!("{what}.p99"));
+        self.aims.at_most("phone → room, ms at p99 beyond the codec's own", 2.0, p99(&there, "up_ms") - CODEC);
+        self.aims.at_most(
+            "room → phone, ms at p99 beyond the codec's own and the least jitter target",
+            20.0,
+            p99(&there, "down_ms") - CODEC - JITTER_TARGET,
+        );
+        self.aims.at_most("phone → room → phone, ms at p99 (livekit: 186)", 90.0, p99(&back, "up_ms"));
         Ok(is_good(&there) && is_good(&back))
     }
 }

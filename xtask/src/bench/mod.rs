@@ -1,9 +1,11 @@
 //! `cargo xtask bench`: the release binary under load, on loopback.
 
 mod agents;
+mod aims;
 mod conditions;
 mod cpu;
 mod figures;
+mod floor;
 mod media;
 pub mod pairs;
 mod quality;

@@ -2,6 +2,7 @@
 
 use super::{
     Server,
+    aims::Aims,
     figures::number,
     pairs::{Pairs, is_good, report},
     speech,
@@ -62,7 +63,7 @@ fn recording(server: &Server, folder: &Path, pairs: &Pairs, more: &[&str]) -> Re
 ///
 /// # Errors
 /// If something that measures cannot be had, or a recording is missing.
-pub fn measure(server: &Server, folder: &Path) -> Result<bool> {
+pub fn measure(server: &Server, folder: &Path, aims: &mut Aims) -> Result<bool> {
     let python = python()?;
     let speech = speech::files("wav")?;
     let clip = folder.join("clip.wav");
@@ -99,14 +100,15 @@ pub fn measure(server: &Server, folder: &Path) -> Result<bool> {
     let all: Vec<&Path> = std::iter::once(clip.as_path()).chain(files).collect();
     let scores = measured(&python, "pesq_of.py", &all)?;
     let [to_room, to_phone, room, phone, lost] = scores.as_slice() else { bail!("a recording was not judged") };
-    let line = |what: &str, alone: &Value, bridged: &Value, bar: f64| {
+    let mut line = |what: &str, alone: &Value, bridged: &Value, bar: f64| {
         let (alone_mean, mean) = (number(alone, "mean"), number(bridged, "mean"));
         println!(
-            "  {what:<28} codecs alone {alone_mean:.2} ({:.2})   bridge {mean:.2} ({:.2})   difference {:+.2}   bar: −{bar}",
+            "  {what:<28} codecs alone {alone_mean:.2} ({:.2})   bridge {mean:.2} ({:.2})   difference {:+.2}",
             number(alone, "least"),
             number(bridged, "least"),
             mean - alone_mean,
         );
+        aims.at_most(&format!("PESQ-NB lost, {what}"), bar, alone_mean - mean);
     };
     line("phone → room", to_room, room, BARS.0);
     line("room → phone", to_phone, phone, BARS.0);

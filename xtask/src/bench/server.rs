@@ -13,6 +13,9 @@ use std::{
 
 const KEY: &str = "bench";
 const SECRET: &str = "a-secret-for-a-bench-on-loopback-only";
+/// For the server, as taskset writes it, and for everything else.
+const SERVER_CORE: &str = "0";
+const OTHER_CORES: &str = "1-1023";
 /// Lets a program open as many files as it may: a thousand calls and their participants need them.
 /// Other programs get the CPU after it, where that is allowed.
 const PREPARED: &str = "ulimit -n \"$(ulimit -Hn)\"; renice -n -15 -p $$ >/dev/null 2>&1; exec \"$0\" \"$@\"";
@@ -51,6 +54,11 @@ fn on_cores(cores: &str, words: &[&str]) -> Command {
     command("sh", line)
 }
 
+/// A command on the core that a server would have, when none runs.
+pub fn on_its_core(words: &[&str]) -> Command {
+    on_cores(SERVER_CORE, words)
+}
+
 fn is_pinned() -> bool {
     find("taskset").is_some() && std::thread::available_parallelism().is_ok_and(|n| n.get() > 1)
 }
@@ -74,7 +82,7 @@ impl Server {
         }
         fs::create_dir_all(folder)?;
         let log = fs::File::create(folder.join("trunkline.log"))?;
-        let mut run = on_cores("0", &["run", "--config-body", &config.to_string(), "--print-addresses"]);
+        let mut run = on_cores(SERVER_CORE, &["run", "--config-body", &config.to_string(), "--print-addresses"]);
         let pinned = if is_pinned() { "pinned to one core" } else { "not pinned to a core" };
         let mut child = run.env("RUST_LOG", "warn").stdout(Stdio::piped()).stderr(log).spawn()?;
         let out = child.stdout.take().context("no output")?;
@@ -102,7 +110,7 @@ impl Server {
 
     /// A command of ours that talks to the server, on the other cores.
     pub fn client(&self, words: &[&str]) -> Command {
-        let mut client = on_cores("1-1023", words);
+        let mut client = on_cores(OTHER_CORES, words);
         client
             .env("LIVEKIT_URL", format!("http://{}", self.address("http")))
             .env("LIVEKIT_API_KEY", KEY)

@@ -5,6 +5,7 @@ mod bridge;
 mod callers;
 mod dialled;
 mod five9;
+mod floor;
 mod load;
 mod offline;
 mod persona;
@@ -39,6 +40,8 @@ enum Command {
     Agents(agents::Agents),
     /// What the codecs alone make of a clip
     Offline(offline::Offline),
+    /// What codecs and datagrams take alone on this core: what no bridge can do without
+    Floor(floor::Floor),
 }
 
 impl Sim {
@@ -53,6 +56,7 @@ impl Sim {
             Command::Bridge(bridge) => bridge.run(),
             Command::Agents(agents) => agents.run(),
             Command::Offline(offline) => offline.run(),
+            Command::Floor(floor) => floor.run(),
         }
     }
 }

@@ -1,0 +1,76 @@
+//! What a call asks of the core even without a server: codecs and datagrams.
+
+use super::{figures::number, server::on_its_core};
+use crate::process::capture;
+use anyhow::Result;
+use serde_json::Value;
+
+/// Microseconds of 20 ms of one call, alone on the server's core (`trunkline sim floor`).
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Floor {
+    /// To Opus at 8 kHz and from wideband Opus.
+    pub codecs: f64,
+    /// Two come, two go.
+    pub datagrams: f64,
+}
+
+/// On the core that the aims were set on, one of an Intel Granite Rapids at 2.6 GHz.
+const OF_THE_AIMS: Floor = Floor { codecs: 33.9, datagrams: 5.4 };
+
+impl Floor {
+    /// Now, on this machine.
+    ///
+    /// # Errors
+    /// If the binary does not measure it.
+    pub fn now(speech: &str) -> Result<Self> {
+        let report: Value =
+            serde_json::from_str(&capture(&mut on_its_core(&["sim", "floor", "--json", "--speech", speech]))?)?;
+        Ok(Self {
+            codecs: number(&report, "encode_us") + number(&report, "decode_us"),
+            datagrams: 2.0 * number(&report, "datagram_us"),
+        })
+    }
+
+    /// In the middle between this one and a later one: the speed of a machine in a cloud drifts.
+    pub fn until(self, later: Self) -> Self {
+        Self { codecs: (self.codecs + later.codecs) / 2.0, datagrams: (self.datagrams + later.datagrams) / 2.0 }
+    }
+
+    /// What of it a call needs.
+    pub fn of(self, work: Work) -> f64 {
+        match work {
+            Work::Transcoding => self.codecs + self.datagrams,
+            Work::Forwarding => self.datagrams,
+        }
+    }
+}
+
+/// What is done for a call.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Work {
+    /// Another codec on either side.
+    Transcoding,
+    /// Packets go on as they came.
+    Forwarding,
+}
+
+impl Work {
+    /// How many times its floor a call may take, when so many are to fit on the core of the aims.
+    pub fn times(self, calls: f64) -> f64 {
+        20_000.0 / calls / OF_THE_AIMS.of(self)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_a_call_may_take_comes_from_the_core_of_the_aims() {
+        assert!((Work::Transcoding.times(300.0) - 1.70).abs() < 0.01);
+        assert!((Work::Forwarding.times(1_150.0) - 3.22).abs() < 0.01);
+        let (early, late) = (Floor { codecs: 40.0, datagrams: 8.0 }, Floor { codecs: 50.0, datagrams: 10.0 });
+        assert_eq!(early.until(late).of(Work::Transcoding), 54.0);
+        assert_eq!(early.until(late).of(Work::Forwarding), 9.0);
+    }
+}
