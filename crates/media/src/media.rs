@@ -59,8 +59,8 @@ pub enum Error {
     Tcp { address: SocketAddr, why: std::io::Error },
 }
 
-/// How many plans may wait for a thread.
-const PLANS: usize = 16_384;
+/// How many plans may wait for a thread. Room for all of them is taken at once, a megabyte.
+const PLANS: usize = 4_096;
 /// How many new streams may wait for a thread.
 const STREAMS: usize = 64;
 

@@ -1,25 +1,21 @@
 //! The exchange thread: one bounded inbox, `recv → handle → carry out → sleep until the timeout`.
 
-use crate::{clock, outputs::Outputs};
+use crate::{clock, inbox::Inputs, outputs::Outputs};
 use std::{
-    sync::mpsc::{Receiver, RecvTimeoutError},
+    sync::mpsc::RecvTimeoutError,
     thread::{Builder, JoinHandle},
     time::Duration,
 };
 use trunkline_exchange::{Exchange, Input};
 
 /// Runs the exchange until `outputs` says that it is stopped or every way in is gone.
-pub(crate) fn spawn(
-    mut exchange: Exchange,
-    inputs: Receiver<Input>,
-    mut shells: Outputs,
-) -> std::io::Result<JoinHandle<()>> {
+pub(crate) fn spawn(mut exchange: Exchange, inputs: Inputs, mut shells: Outputs) -> std::io::Result<JoinHandle<()>> {
     Builder::new().name("exchange".into()).spawn(move || {
         let mut outputs = Vec::new();
         loop {
             let due = exchange.poll_timeout();
             let wait = due.map_or(Duration::from_secs(1), |at| at.since(clock::now()).min(Duration::from_secs(1)));
-            let input = match inputs.recv_timeout(wait) {
+            let input = match inputs.next(wait) {
                 Ok(input) => input,
                 Err(RecvTimeoutError::Timeout) => Input::Tick,
                 Err(RecvTimeoutError::Disconnected) => return,

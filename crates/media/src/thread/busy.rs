@@ -7,8 +7,10 @@ use trunkline_types::Time;
 const REPORT_EVERY: Duration = Duration::from_secs(1);
 /// Rooms that tick later than this are late.
 const LATE: Duration = Duration::from_millis(40);
-/// So long they may be late on end before something is left out.
+/// So long they may be late on end before something is left out, if they are so late then: a
+/// phone's jitter buffer gets over less.
 const ENDURED: Duration = Duration::from_millis(300);
+const TOO_LATE: Duration = Duration::from_millis(100);
 
 /// See the module.
 #[derive(Debug, Default)]
@@ -43,7 +45,8 @@ impl Busy {
             (self.late, self.resting) = (None, None);
         } else {
             let endured = now.since(*self.late.get_or_insert(now));
-            self.resting = (endured >= ENDURED).then_some(now);
+            let is_too_much = endured >= ENDURED && behind > TOO_LATE;
+            self.resting = (self.resting.is_some() || is_too_much).then_some(now);
         }
     }
 
@@ -96,17 +99,23 @@ mod tests {
         busy.is_behind(ms(90), at(1_100));
         assert!(!busy.is_resting());
         busy.is_behind(ms(20), at(1_150));
-        // Too much work.
+        // Nearly too much work.
+        for late in 0..=400 {
+            busy.is_behind(ms(50 + late / 8), at(1_200 + late));
+            assert!(!busy.is_resting());
+        }
+        busy.is_behind(LATE, at(1_610));
+        // Too much.
         for late in 0..=300 {
             assert!(!busy.is_resting());
-            busy.is_behind(ms(50 + late / 5), at(1_200 + late));
+            busy.is_behind(ms(101), at(1_700 + late));
         }
         assert!(busy.is_resting());
-        busy.is_behind(ms(60), at(1_550));
+        busy.is_behind(ms(60), at(2_050));
         assert!(busy.is_resting());
-        busy.is_behind(LATE, at(1_600));
+        busy.is_behind(LATE, at(2_100));
         assert!(!busy.is_resting());
-        busy.is_behind(ms(50), at(1_700));
+        busy.is_behind(ms(110), at(2_200));
         assert_eq!((busy.is_resting(), busy.left_out), (false, ms(100)));
     }
 }
