@@ -9,6 +9,7 @@ pub mod config;
 mod control;
 pub mod doctor;
 mod exchange_thread;
+mod heap;
 mod inbox;
 mod listening;
 mod names;

@@ -10,7 +10,7 @@ const LATE: Duration = Duration::from_millis(40);
 /// So long they may be late on end before something is left out, if they are so late then: a
 /// phone's jitter buffer gets over less.
 const ENDURED: Duration = Duration::from_millis(300);
-const TOO_LATE: Duration = Duration::from_millis(100);
+const TOO_LATE: Duration = Duration::from_millis(150);
 
 /// See the module.
 #[derive(Debug, Default)]
@@ -101,21 +101,21 @@ mod tests {
         busy.is_behind(ms(20), at(1_150));
         // Nearly too much work.
         for late in 0..=400 {
-            busy.is_behind(ms(50 + late / 8), at(1_200 + late));
+            busy.is_behind(ms(50 + late / 4), at(1_200 + late));
             assert!(!busy.is_resting());
         }
         busy.is_behind(LATE, at(1_610));
         // Too much.
         for late in 0..=300 {
             assert!(!busy.is_resting());
-            busy.is_behind(ms(101), at(1_700 + late));
+            busy.is_behind(ms(151), at(1_700 + late));
         }
         assert!(busy.is_resting());
         busy.is_behind(ms(60), at(2_050));
         assert!(busy.is_resting());
         busy.is_behind(LATE, at(2_100));
         assert!(!busy.is_resting());
-        busy.is_behind(ms(110), at(2_200));
+        busy.is_behind(ms(160), at(2_200));
         assert_eq!((busy.is_resting(), busy.left_out), (false, ms(100)));
     }
 }
