@@ -1,10 +1,14 @@
 //! The codecs of a bridge without the bridge: what its quality is measured against.
 
-use crate::sound::Clip;
+use crate::sound::{Clip, Onset, marks};
+use std::time::Duration;
 use trunkline_audio::{
     g711,
     opus::{Decoder, Encoder, EncoderConfig},
 };
+
+/// Marks that are timed, a second each.
+const MARKS: usize = 5;
 
 /// Which way the sound goes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -46,6 +50,28 @@ pub fn chain(clip: &Clip, direction: Direction) -> Result<Clip, String> {
     Ok(out)
 }
 
+/// How much later a mark comes out of the codecs than it went in, when packets take no time: the
+/// longest of several marks.
+///
+/// # Errors
+/// A text if libopus refuses, or a mark is lost in it.
+pub fn delay(direction: Direction) -> Result<Duration, String> {
+    let second = marks(48_000);
+    let clip = Clip { rate: second.rate, pcm: second.pcm.repeat(MARKS) };
+    let out = chain(&clip, direction)?;
+    let mut onset = Onset::new(out.rate);
+    let mut longest = None;
+    let (first, rest) = out.pcm.split_at(out.pcm.len().min(out.rate as usize));
+    // That mark has no silence before it.
+    onset.find(first);
+    for heard in rest.chunks_exact(out.rate as usize) {
+        let at = onset.find(heard).ok_or("a mark was lost")?;
+        onset.find(&heard[at + 1..]);
+        longest = longest.max(Some(Duration::from_secs_f64(at as f64 / f64::from(out.rate))));
+    }
+    longest.ok_or_else(|| "no mark".into())
+}
+
 fn through_ulaw(pcm: &mut [i16]) {
     for sample in pcm {
         *sample = g711::decode_ulaw(g711::encode_ulaw(*sample));
@@ -55,6 +81,14 @@ fn through_ulaw(pcm: &mut [i16]) {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn opus_delays_marks_by_its_look_ahead_and_a_little_more() {
+        for direction in [Direction::ToRoom, Direction::ToPhone] {
+            let took = delay(direction).unwrap();
+            assert!((6..12).contains(&took.as_millis()), "{took:?}");
+        }
+    }
 
     #[test]
     fn both_ways_keep_a_tone_and_its_duration() {

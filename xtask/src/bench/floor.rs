@@ -5,17 +5,19 @@ use crate::process::capture;
 use anyhow::Result;
 use serde_json::Value;
 
-/// Microseconds of 20 ms of one call, alone on the server's core (`trunkline sim floor`).
-#[derive(Clone, Copy, Debug, Default)]
+/// What is asked alone on the server's core (`trunkline sim floor`).
+#[derive(Clone, Copy, Debug)]
 pub struct Floor {
-    /// To Opus at 8 kHz and from wideband Opus.
+    /// To Opus at 8 kHz and from wideband Opus, microseconds of 20 ms of one call.
     pub codecs: f64,
-    /// Two come, two go.
+    /// Two come, two go, microseconds.
     pub datagrams: f64,
+    /// What the codecs delay sound by, from a phone to the room and back, in milliseconds.
+    pub delay: (f64, f64),
 }
 
 /// On the core that the aims were set on, one of an Intel Granite Rapids at 2.6 GHz.
-const OF_THE_AIMS: Floor = Floor { codecs: 33.9, datagrams: 5.4 };
+const OF_THE_AIMS: Floor = Floor { codecs: 33.9, datagrams: 5.4, delay: (8.0, 6.6) };
 
 impl Floor {
     /// Now, on this machine.
@@ -28,12 +30,18 @@ impl Floor {
         Ok(Self {
             codecs: number(&report, "encode_us") + number(&report, "decode_us"),
             datagrams: 2.0 * number(&report, "datagram_us"),
+            delay: (number(&report, "delay_to_room_ms"), number(&report, "delay_to_phone_ms")),
         })
     }
 
     /// In the middle between this one and a later one: the speed of a machine in a cloud drifts.
     pub fn until(self, later: Self) -> Self {
-        Self { codecs: (self.codecs + later.codecs) / 2.0, datagrams: (self.datagrams + later.datagrams) / 2.0 }
+        let middle = |early: f64, late: f64| (early + late) / 2.0;
+        Self {
+            codecs: middle(self.codecs, later.codecs),
+            datagrams: middle(self.datagrams, later.datagrams),
+            delay: self.delay,
+        }
     }
 
     /// What of it a call needs.
@@ -69,7 +77,8 @@ mod tests {
     fn what_a_call_may_take_comes_from_the_core_of_the_aims() {
         assert!((Work::Transcoding.times(300.0) - 1.70).abs() < 0.01);
         assert!((Work::Forwarding.times(1_150.0) - 3.22).abs() < 0.01);
-        let (early, late) = (Floor { codecs: 40.0, datagrams: 8.0 }, Floor { codecs: 50.0, datagrams: 10.0 });
+        let floor = |codecs, datagrams| Floor { codecs, datagrams, ..OF_THE_AIMS };
+        let (early, late) = (floor(40.0, 8.0), floor(50.0, 10.0));
         assert_eq!(early.until(late).of(Work::Transcoding), 54.0);
         assert_eq!(early.until(late).of(Work::Forwarding), 9.0);
     }
