@@ -10,13 +10,15 @@ use std::{
 };
 use trunkline_exchange::Input;
 
-/// How many inputs may wait.
-const INBOX: usize = 16_384;
-/// So many may wait when another one comes from outside: a SIP message beyond them is shed in
-/// `transport`. The rest is kept for what our own threads report of calls that are there. A media
-/// thread must not stand still because strangers fill the inbox, least of all while the exchange
-/// waits for that thread.
-const FROM_OUTSIDE: usize = INBOX / 4 * 3;
+/// So many inputs may wait when another one comes from outside: a SIP message beyond them is shed in
+/// `transport`.
+const FROM_OUTSIDE: usize = 16_384;
+/// So many more of what our own threads report of calls that are there. A media thread must not
+/// stand still because strangers fill the inbox, least of all while the exchange waits for that
+/// thread.
+const OUR_OWN: usize = 4_096;
+/// All that may wait.
+const INBOX: usize = FROM_OUTSIDE + OUR_OWN;
 
 /// A way into the exchange.
 #[derive(Clone)]
