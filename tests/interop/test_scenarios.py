@@ -147,6 +147,13 @@ class Wire:
         request = signal.SignalRequest(simulate=signal.SimulateScenario(**scenario))
         await self.socket.send_bytes(request.SerializeToString())
 
+    async def prepare(self, **scenario):
+        """Asks for one that plays when a connection comes; the server has heard it on return, before
+        that connection can."""
+        await self.simulate(**scenario)
+        await self.socket.send_bytes(signal.SignalRequest(ping=1).SerializeToString())
+        assert await self.expect("pong")
+
 
 async def test_what_the_server_says_to_each_scenario(server):
     leave = signal.LeaveRequest
@@ -170,12 +177,12 @@ async def test_what_the_server_says_to_each_scenario(server):
 
 async def test_a_resume_is_cut_before_or_after_its_first_words(server):
     async with aiohttp.ClientSession() as session, Wire(session, server, "raw") as wire:
-        await wire.simulate(disconnect_signal_on_resume_no_messages=True)
+        await wire.prepare(disconnect_signal_on_resume_no_messages=True)
         wire.socket = await wire.open(reconnect="1", sid=wire.sid)
         assert await wire.expect("reconnect") is None
         wire.socket = await wire.open(reconnect="1", sid=wire.sid)
         assert await wire.expect("reconnect")
-        await wire.simulate(disconnect_signal_on_resume=True)
+        await wire.prepare(disconnect_signal_on_resume=True)
         wire.socket = await wire.open(reconnect="1", sid=wire.sid)
         assert await wire.expect("reconnect") and await wire.expect("pong") is None
         wire.socket = await wire.open(reconnect="1", sid=wire.sid)
@@ -204,9 +211,9 @@ async def test_a_switch_to_tcp_brings_an_offer_that_names_nothing_else(server):
     async with aiohttp.ClientSession() as session:
         async with Wire(session, server, "raw") as wire:
             assert over((await wire.expect("offer")).sdp) == {"udp", "tcp"}
-            await wire.simulate(switch_candidate_protocol=1)
+            await wire.prepare(switch_candidate_protocol=1)
         async with Wire(session, server, "raw") as wire:
             assert over((await wire.expect("offer")).sdp) == {"tcp"}
-            await wire.simulate(switch_candidate_protocol=0)
+            await wire.prepare(switch_candidate_protocol=0)
         async with Wire(session, server, "raw") as wire:
             assert over((await wire.expect("offer")).sdp) == {"udp", "tcp"}
