@@ -7,9 +7,9 @@ use trunkline_types::Time;
 const REPORT_EVERY: Duration = Duration::from_secs(1);
 /// Rooms that tick later than this are late.
 const LATE: Duration = Duration::from_millis(40);
-/// So long they may be late on end before something is left out, if they are so late then: a
-/// phone's jitter buffer gets over less.
+/// So long they may be late on end before something is left out.
 const ENDURED: Duration = Duration::from_millis(300);
+/// So late they must be then: what a pause of the machine has gathered is worked off.
 const TOO_LATE: Duration = Duration::from_millis(150);
 
 /// See the module.
