@@ -306,6 +306,17 @@ pub enum MediaFact {
     },
 }
 
+impl MediaFact {
+    /// Whether it only tells how things are, and nothing comes of it at once.
+    pub fn can_wait(&self) -> bool {
+        match self {
+            Self::Latency { .. } | Self::Timings { .. } | Self::Load { .. } => true,
+            Self::Peer(fact) => matches!(fact, PeerFact::Received { .. } | PeerFact::Speaking { .. }),
+            _ => false,
+        }
+    }
+}
+
 /// Counters of one leg, from its opening to its end.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(default)]

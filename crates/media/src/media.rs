@@ -83,11 +83,12 @@ struct Places {
 }
 
 impl Media {
-    /// Starts the threads. Facts go to `sink`.
+    /// Starts the threads. Facts go to `sink`, those of one thread in order: at once, but for those that
+    /// [can wait](MediaFact::can_wait), which come within 20 ms, many together.
     ///
     /// # Errors
     /// The operating system gives no thread or no socket.
-    pub fn start(config: Config, sink: Arc<dyn Fn(MediaFact) + Send + Sync>) -> Result<Self, Error> {
+    pub fn start(config: Config, sink: Arc<dyn Fn(Vec<MediaFact>) + Send + Sync>) -> Result<Self, Error> {
         let ports = Arc::new(Ports::new(config.ports));
         let stack = Stack::new();
         let bound = match config.rtc_tcp {

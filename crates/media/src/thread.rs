@@ -50,7 +50,7 @@ const GATHERING: [(usize, Duration); 2] = [(600, Duration::from_millis(2)), (150
 /// The longest sleep.
 const NAP: Duration = Duration::from_millis(500);
 
-type Sink = Arc<dyn Fn(MediaFact) + Send + Sync>;
+type Sink = Arc<dyn Fn(Vec<MediaFact>) + Send + Sync>;
 type Clock = Arc<dyn Fn() -> Time + Send + Sync>;
 
 /// What a thread is made of.
@@ -142,8 +142,8 @@ fn run(mut thread: Thread, plans: &Receiver<Order>, clock: &Clock, sink: &Sink) 
             let dropped = batch::dropped(&thread.socket);
             thread.facts.push(MediaFact::Load { thread: thread.index, busy, left_out, dropped });
         }
-        for fact in thread.facts.drain(..) {
-            sink(fact);
+        if let Some(facts) = thread.reporting.due(&mut thread.facts, now) {
+            sink(facts);
         }
     }
 }
@@ -176,6 +176,7 @@ pub(crate) struct Thread {
     pub(crate) quality: Quality,
     pub(crate) jitter: Jitter,
     pub(crate) facts: Vec<MediaFact>,
+    reporting: Reporting,
     pub(crate) outbox: Outbox,
     pub(crate) inbound: Inbound,
     pub(crate) outbound: Outbound,
@@ -232,7 +233,8 @@ impl Thread {
             ports: parts.ports.clone(),
             quality: parts.quality,
             jitter: parts.jitter,
-            facts: Vec::with_capacity(64),
+            facts: Vec::with_capacity(reporting::ROOM),
+            reporting: Reporting::default(),
             outbox: Outbox::default(),
             inbound: Inbound::new(),
             outbound: Outbound::new(),
@@ -267,7 +269,7 @@ impl Thread {
         if let Some(Reverse((due, _))) = self.due.peek() {
             nap = nap.min(due.saturating_duration_since(self.instant(now)));
         }
-        nap
+        if self.facts.is_empty() { nap } else { nap.min(reporting::GATHERED) }
     }
 
     fn plan(&mut self, plan: MediaPlan, now: Time) {
@@ -491,11 +493,13 @@ impl Thread {
 mod ahead;
 mod busy;
 mod moving;
+mod reporting;
 
 pub(crate) use ahead::AHEAD;
 use busy::Busy;
 use moving::Take;
 pub(crate) use moving::{Order, handover};
+use reporting::Reporting;
 
 #[cfg(test)]
 mod alone;

@@ -9,7 +9,11 @@ use std::{
 use trunkline_exchange::{Exchange, Input};
 
 /// Runs the exchange until `outputs` says that it is stopped or every way in is gone.
-pub(crate) fn spawn(mut exchange: Exchange, inputs: Inputs, mut shells: Outputs) -> std::io::Result<JoinHandle<()>> {
+pub(crate) fn spawn(
+    mut exchange: Exchange,
+    mut inputs: Inputs,
+    mut shells: Outputs,
+) -> std::io::Result<JoinHandle<()>> {
     Builder::new().name("exchange".into()).spawn(move || {
         let mut outputs = Vec::new();
         loop {

@@ -7,7 +7,9 @@ use std::{
         mpsc::{Receiver, RecvTimeoutError, SyncSender, TrySendError, sync_channel},
     },
     time::Duration,
+    vec,
 };
+use trunkline_call::media::MediaFact;
 use trunkline_exchange::Input;
 
 /// So many inputs may wait when another one comes from outside: a SIP message beyond them is shed in
@@ -20,57 +22,71 @@ const OUR_OWN: usize = 4_096;
 /// All that may wait.
 const INBOX: usize = FROM_OUTSIDE + OUR_OWN;
 
+/// What holds one place of the inbox. All places are there from the beginning, so they are small.
+enum Entry {
+    Input(Box<Input>),
+    /// What a media thread tells in one go: the exchange is woken once for all of it.
+    Facts(Vec<MediaFact>),
+}
+
 /// A way into the exchange.
 #[derive(Clone)]
 pub(crate) struct Inbox {
-    sender: SyncSender<Input>,
+    sender: SyncSender<Entry>,
     waiting: Arc<AtomicUsize>,
 }
 
 impl Inbox {
     /// Hands in an input from outside; `false` if too many wait or the exchange is gone.
     pub(crate) fn offer(&self, input: Input) -> bool {
-        self.waiting.load(Ordering::Relaxed) < FROM_OUTSIDE && self.sent(self.entering().try_send(input).is_ok())
+        self.waiting.load(Ordering::Relaxed) < FROM_OUTSIDE && self.enter(Entry::Input(Box::new(input))).is_ok()
     }
 
     /// Hands in an input; gives it back if the inbox is full.
     pub(crate) fn try_put(&self, input: Input) -> Option<Input> {
-        let result = self.entering().try_send(input);
-        self.sent(result.is_ok());
-        match result {
-            Err(TrySendError::Full(input)) => Some(input),
+        match self.enter(Entry::Input(Box::new(input))) {
+            Err(TrySendError::Full(Entry::Input(input))) => Some(*input),
             // If the exchange is gone, so is whoever would care.
-            Ok(()) | Err(TrySendError::Disconnected(_)) => None,
+            Ok(()) | Err(_) => None,
         }
     }
 
     /// Hands in an input that must not be lost; waits while the inbox is full.
     pub(crate) fn put(&self, input: Input) {
-        if let Some(input) = self.try_put(input) {
+        self.enter_in_time(Entry::Input(Box::new(input)));
+    }
+
+    /// Hands in what a media thread tells; waits while the inbox is full.
+    pub(crate) fn tell(&self, facts: Vec<MediaFact>) {
+        self.enter_in_time(Entry::Facts(facts));
+    }
+
+    fn enter_in_time(&self, entry: Entry) {
+        if let Err(TrySendError::Full(entry)) = self.enter(entry) {
             // The exchange is gone if this fails, and so is whoever would care.
-            self.sent(self.entering().send(input).is_ok());
+            self.counted(|sender| sender.send(entry).map_err(drop)).ok();
         }
     }
 
-    /// Counts one more before it is sent: the exchange may take it at once.
-    fn entering(&self) -> &SyncSender<Input> {
+    fn enter(&self, entry: Entry) -> Result<(), TrySendError<Entry>> {
+        self.counted(|sender| sender.try_send(entry))
+    }
+
+    /// Counts one more before it is sent, for the exchange may take it at once; no more if it is not.
+    fn counted<E>(&self, send: impl FnOnce(&SyncSender<Entry>) -> Result<(), E>) -> Result<(), E> {
         self.waiting.fetch_add(1, Ordering::Relaxed);
-        &self.sender
-    }
-
-    /// Takes back what [`Inbox::entering`] has counted unless it was sent.
-    fn sent(&self, is_sent: bool) -> bool {
-        if !is_sent {
+        send(&self.sender).inspect_err(|_| {
             self.waiting.fetch_sub(1, Ordering::Relaxed);
-        }
-        is_sent
+        })
     }
 }
 
 /// The end of the inbox that the exchange holds.
 pub(crate) struct Inputs {
-    receiver: Receiver<Input>,
+    receiver: Receiver<Entry>,
     waiting: Arc<AtomicUsize>,
+    /// What is left of the last facts that were taken out.
+    facts: vec::IntoIter<MediaFact>,
 }
 
 impl Inputs {
@@ -78,10 +94,18 @@ impl Inputs {
     ///
     /// # Errors
     /// There was none for so long, or every way in is gone.
-    pub(crate) fn next(&self, wait: Duration) -> Result<Input, RecvTimeoutError> {
-        let input = self.receiver.recv_timeout(wait)?;
-        self.waiting.fetch_sub(1, Ordering::Relaxed);
-        Ok(input)
+    pub(crate) fn next(&mut self, wait: Duration) -> Result<Input, RecvTimeoutError> {
+        loop {
+            if let Some(fact) = self.facts.next() {
+                return Ok(Input::Media(fact));
+            }
+            let entry = self.receiver.recv_timeout(wait)?;
+            self.waiting.fetch_sub(1, Ordering::Relaxed);
+            match entry {
+                Entry::Input(input) => return Ok(*input),
+                Entry::Facts(facts) => self.facts = facts.into_iter(),
+            }
+        }
     }
 }
 
@@ -89,7 +113,7 @@ impl Inputs {
 pub(crate) fn inbox() -> (Inbox, Inputs) {
     let (sender, receiver) = sync_channel(INBOX);
     let waiting = Arc::new(AtomicUsize::new(0));
-    (Inbox { sender, waiting: waiting.clone() }, Inputs { receiver, waiting })
+    (Inbox { sender, waiting: waiting.clone() }, Inputs { receiver, waiting, facts: Vec::new().into_iter() })
 }
 
 #[cfg(test)]
@@ -98,7 +122,7 @@ mod tests {
 
     #[test]
     fn strangers_leave_room_for_what_our_own_threads_report() {
-        let (inbox, inputs) = inbox();
+        let (inbox, mut inputs) = inbox();
         assert!((0..FROM_OUTSIDE).all(|_| inbox.offer(Input::Tick)));
         assert!(!inbox.offer(Input::Tick));
         assert!((FROM_OUTSIDE..INBOX).all(|_| inbox.try_put(Input::Tick).is_none()));
@@ -112,8 +136,27 @@ mod tests {
     }
 
     #[test]
+    fn what_is_told_in_one_go_is_heard_in_order_and_takes_one_place() {
+        let (inbox, mut inputs) = inbox();
+        let load = |thread| MediaFact::Load { thread, busy: 0.5, left_out: Duration::ZERO, dropped: 0 };
+        inbox.put(Input::Tick);
+        inbox.tell(Vec::new());
+        inbox.tell(vec![load(1), load(2)]);
+        inbox.put(Input::Tick);
+        assert_eq!(inbox.waiting.load(Ordering::Relaxed), 4);
+        let mut heard = || match inputs.next(Duration::ZERO) {
+            Ok(Input::Media(MediaFact::Load { thread, .. })) => Some(thread),
+            Ok(Input::Tick) => None,
+            other => panic!("{other:?}"),
+        };
+        assert_eq!([heard(), heard(), heard(), heard()], [None, Some(1), Some(2), None]);
+        assert_eq!(inputs.next(Duration::ZERO).err(), Some(RecvTimeoutError::Timeout));
+        assert_eq!(inbox.waiting.load(Ordering::Relaxed), 0);
+    }
+
+    #[test]
     fn who_waits_for_room_is_let_in() {
-        let (inbox, inputs) = inbox();
+        let (inbox, mut inputs) = inbox();
         assert!((0..INBOX).all(|_| inbox.try_put(Input::Tick).is_none()));
         std::thread::scope(|scope| {
             scope.spawn(|| inbox.put(Input::Tick));

@@ -230,7 +230,7 @@ fn start_media(config: &Config, inbox: &Inbox) -> Result<trunkline_media::Media,
         jitter: trunkline_media::Jitter::default(),
         clock: Arc::new(clock::now),
     };
-    Ok(trunkline_media::Media::start(media, Arc::new(move |fact| inbox.put(Input::Media(fact))))?)
+    Ok(trunkline_media::Media::start(media, Arc::new(move |facts| inbox.tell(facts)))?)
 }
 
 async fn bind_http(config: &Config) -> Result<Vec<TcpListener>, Error> {

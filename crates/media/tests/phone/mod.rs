@@ -55,9 +55,11 @@ impl Stage {
             jitter: Jitter::default(),
             clock: Arc::new(move || Time::new(now().duration_since(base).as_nanos() as u64, 0)),
         };
-        let sink = Arc::new(move |fact| {
-            // Who has gone wants to know nothing.
-            let _ = sender.send(fact);
+        let sink = Arc::new(move |facts: Vec<_>| {
+            for fact in facts {
+                // Who has gone wants to know nothing.
+                let _ = sender.send(fact);
+            }
         });
         Self { media: Media::start(config, sink).unwrap(), facts, kept: Vec::new() }
     }

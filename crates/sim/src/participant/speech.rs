@@ -10,7 +10,8 @@ use trunkline_types::VoiceCodec;
 
 /// libopus' complexity, as clients use it.
 const COMPLEXITY: u8 = 5;
-/// Packets of at most so many bytes say that nothing is sent.
+/// A packet of at most so many bytes says that nothing is sent from now on. Of those in a row clients
+/// send the first (libwebrtc's `WebRtcOpus_Encode`).
 const SILENCE: usize = 2;
 
 /// How it is encoded.
@@ -83,10 +84,11 @@ fn encode(clip: &Clip, voice: Voice, rate: u32, bitrate: u32) -> Result<Packets,
     };
     let mut encoder = Encoder::new(config).map_err(|why| why.to_string())?;
     let mut packets = Vec::new();
-    let mut bytes = [0; 1_275];
+    let (mut bytes, mut is_pause) = ([0; 1_275], false);
     for frame in clip.at(rate).pcm.chunks_exact(rate as usize / 50) {
         let length = encoder.encode(frame, &mut bytes).map_err(|why| why.to_string())?;
-        packets.push((length > SILENCE).then(|| Arc::from(&bytes[..length])));
+        let was_pause = std::mem::replace(&mut is_pause, length <= SILENCE);
+        packets.push((!is_pause || !was_pause).then(|| Arc::from(&bytes[..length])));
     }
     if packets.is_empty() { Err("less than 20 ms of sound".into()) } else { Ok(packets.into()) }
 }
@@ -104,6 +106,10 @@ mod tests {
                 |packets: std::ops::Range<u64>| packets.filter(|n| speech.packet(*n, wideband).is_some()).count();
             assert_eq!(sent(0..50), 50);
             assert!(sent(100..150) < 10);
+            let pauses: Vec<_> = (50..150).map(|n| speech.packet(n, wideband).map(|bytes| bytes.len())).collect();
+            let begins = |pair: &[Option<usize>]| pair[0].is_some_and(|length| length <= SILENCE);
+            assert!(pauses.windows(2).any(begins));
+            assert!(pauses.windows(2).filter(|pair| begins(pair)).all(|pair| pair[1].is_none()));
         }
     }
 }

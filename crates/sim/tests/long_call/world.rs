@@ -87,9 +87,11 @@ impl World {
             jitter: Jitter::default(),
             clock: Arc::new(move || Time::new(real().duration_since(base).as_nanos() as u64, 0)),
         };
-        let sink = Arc::new(move |fact| {
-            // Who has gone wants to know nothing.
-            let _ = sender.send(fact);
+        let sink = Arc::new(move |facts: Vec<_>| {
+            for fact in facts {
+                // Who has gone wants to know nothing.
+                let _ = sender.send(fact);
+            }
         });
         Self {
             exchange,
