@@ -17,6 +17,7 @@ mod bypass;
 mod candidates;
 mod downlink;
 mod frame;
+mod hush;
 mod leg;
 mod leg_codec;
 mod leg_forward;

@@ -1,5 +1,6 @@
 //! Voices in the codec of a room: PCM into packets of 20 ms, and packets into PCM.
 
+use crate::hush::Hush;
 use trunkline_audio::{
     g711,
     gate::Gate,
@@ -121,7 +122,10 @@ impl VoiceEncoder {
 
 /// From payloads to PCM at some rate.
 pub(crate) enum VoiceDecoder {
-    Opus(Decoder),
+    Opus {
+        decoder: Decoder,
+        hush: Hush,
+    },
     G711 {
         law: Law,
         concealer: Box<Concealer>,
@@ -137,22 +141,29 @@ impl VoiceDecoder {
             let resampler = if rate == NARROW { None } else { Some(Box::new(Resampler::new(NARROW, rate)?)) };
             return Some(Self::G711 { law, concealer: Box::new(Concealer::new(NARROW)), resampler });
         }
-        Decoder::new(rate).map_err(|why| tracing::error!(%why, "no Opus decoder")).ok().map(Self::Opus)
+        let decoder = Decoder::new(rate).map_err(|why| tracing::error!(%why, "no Opus decoder")).ok()?;
+        Some(Self::Opus { decoder, hush: Hush::new(rate) })
     }
 
     /// Ticks of the codec's clock that a payload lasts.
     pub(crate) fn ticks(&self, payload: &[u8]) -> u32 {
         let ticks = match self {
-            Self::Opus(_) => opus::packet_samples(payload, VoiceCodec::Opus.clock()).unwrap_or(960),
+            Self::Opus { .. } => opus::packet_samples(payload, VoiceCodec::Opus.clock()).unwrap_or(960),
             Self::G711 { .. } => payload.len(),
         };
         u32::try_from(ticks).unwrap_or(960)
     }
 
-    /// Decodes a payload; `false` if it cannot be.
+    /// Decodes a payload; `false` if it cannot be, or goes on with a silence as it was before: then
+    /// nothing is written.
     pub(crate) fn decode(&mut self, payload: &[u8], out: &mut [i16]) -> bool {
         match self {
-            Self::Opus(decoder) => decoder.decode(payload, out).is_ok(),
+            Self::Opus { hush, .. } if hush.is_known(payload) => false,
+            Self::Opus { decoder, hush } => {
+                let Ok(samples) = decoder.decode(payload, out) else { return false };
+                hush.heard(payload, out.get(..samples).unwrap_or_default());
+                true
+            }
             Self::G711 { law, concealer, resampler } => {
                 let mut done = 0;
                 for part in payload.chunks(G711_FRAME) {
@@ -171,8 +182,13 @@ impl VoiceDecoder {
     /// Makes up a frame that was lost, from what follows it if that is known.
     pub(crate) fn conceal(&mut self, next: Option<&[u8]>, out: &mut [i16]) -> bool {
         match (self, next) {
-            (Self::Opus(decoder), Some(next)) => decoder.decode_fec(next, out).is_ok(),
-            (Self::Opus(decoder), None) => decoder.conceal(out).is_ok(),
+            (Self::Opus { decoder, hush }, next) => {
+                hush.interrupted();
+                match next {
+                    Some(next) => decoder.decode_fec(next, out).is_ok(),
+                    None => decoder.conceal(out).is_ok(),
+                }
+            }
             (Self::G711 { concealer, resampler, .. }, _) => {
                 let mut narrow = [0; G711_FRAME];
                 concealer.conceal(&mut narrow);
@@ -227,6 +243,29 @@ mod tests {
                 assert!((5_657.0 / 1.2..5_657.0 * 1.2).contains(&heard), "{codec:?} {from}→{to}: {heard}");
             }
         }
+    }
+
+    #[test]
+    fn silence_is_not_decoded_twice_and_what_follows_it_sounds_as_if_it_had_been() {
+        let config = EncoderConfig { rate: 16_000, bitrate: 32_000, complexity: 5, ..EncoderConfig::default() };
+        let mut encoder = Encoder::new(config).unwrap();
+        let mut whole = Decoder::new(8_000).unwrap();
+        let mut decoder = VoiceDecoder::new(VoiceCodec::Opus, 8_000).unwrap();
+        let mut undecoded = 0;
+        for frame in 0..250 {
+            let says_something = !(50..200).contains(&frame);
+            let pcm = if says_something { tone(16_000, frame) } else { vec![0; 320] };
+            let (mut bytes, mut heard, mut all) = ([0; 400], [0; 160], [0; 160]);
+            let length = encoder.encode(&pcm, &mut bytes).unwrap();
+            whole.decode(&bytes[..length], &mut all).unwrap();
+            let is_voice = decoder.decode(&bytes[..length], &mut heard);
+            undecoded += usize::from(!is_voice);
+            assert!(is_voice || !says_something, "{frame}");
+            let differs = heard.iter().zip(all).map(|(one, other)| one.abs_diff(other)).max();
+            assert!(differs < Some(50), "{frame}: {differs:?}");
+        }
+        // The first 200 ms of the pause and one packet of each kind are decoded.
+        assert!((120..140).contains(&undecoded), "{undecoded}");
     }
 
     #[test]
