@@ -14,6 +14,17 @@ pub type BoxFuture<T> = Pin<Box<dyn Future<Output = T> + Send>>;
 /// Where handlers and webhooks get the time from.
 pub type Clock = Arc<dyn Fn() -> Time + Send + Sync>;
 
+/// A counter of the shells around the exchange, for `/metrics`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Count {
+    /// The name of the metric.
+    pub name: String,
+    /// What it counts.
+    pub help: &'static str,
+    /// How many there were since the start.
+    pub value: u64,
+}
+
 /// How handlers reach the exchange and the store; implemented by the server.
 pub trait Control: Send + Sync + 'static {
     /// Puts a request to the exchange and waits for its reply.
@@ -35,6 +46,8 @@ pub trait Control: Send + Sync + 'static {
     fn worker(&self, connection: ConnectionId, request: worker::Request) -> bool;
     /// A worker's socket is gone. Never blocks and never gets lost.
     fn worker_closed(&self, connection: ConnectionId);
+    /// What the sockets, the store and the webhooks count.
+    fn counts(&self) -> Vec<Count>;
     /// Whether new calls are taken: `/healthz`.
     fn ready(&self) -> bool;
 }

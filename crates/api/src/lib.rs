@@ -31,7 +31,7 @@ pub mod token;
 mod twirp;
 mod webhook;
 
-pub use control::{BoxFuture, Clock, Control};
+pub use control::{BoxFuture, Clock, Control, Count};
 pub use outboxes::{Outboxes, Signals, Workers};
 pub use router::{Config, router};
 pub use token::{Claims, Keys, mint};

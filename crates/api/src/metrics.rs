@@ -1,6 +1,7 @@
 //! `/metrics`: the exchange's gauges in the Prometheus text format, under livekit-sip's names where
 //! it has one.
 
+use crate::Count;
 use std::{collections::BTreeMap, fmt::Write, time::Duration};
 use trunkline_exchange::command::{Gauges, Stage};
 use trunkline_types::Histogram;
@@ -8,8 +9,8 @@ use trunkline_types::Histogram;
 /// How many values a label may have; what is beyond is counted as `other`.
 const LABEL_VALUES: usize = 64;
 
-/// The page. `available` is what `/healthz` says.
-pub(crate) fn page(gauges: &Gauges, available: bool, node_id: &str) -> String {
+/// The page. `counts` are those of the shells; `available` is what `/healthz` says.
+pub(crate) fn page(gauges: &Gauges, counts: &[Count], available: bool, node_id: &str) -> String {
     let mut page = Page { text: String::new(), node: escape(node_id) };
     page.counter("livekit_sip_invite_requests_raw", "INVITEs received, retransmissions included.");
     page.sample("livekit_sip_invite_requests_raw", &[], gauges.invites_raw);
@@ -71,6 +72,10 @@ pub(crate) fn page(gauges: &Gauges, available: bool, node_id: &str) -> String {
     page.value(name, &[], &format!("{:.3}", gauges.media_left_out.as_secs_f64()));
     page.gauge("trunkline_draining", "1 while the server drains.");
     page.sample("trunkline_draining", &[], u64::from(gauges.draining));
+    for Count { name, help, value } in counts {
+        page.counter(name, help);
+        page.sample(name, &[], *value);
+    }
     timings(&mut page, gauges);
     page.text
 }
@@ -183,7 +188,7 @@ mod tests {
         }
         let encode = gauges.timings.stages.get_mut(Stage::Encode as usize).unwrap();
         encode.record(Duration::from_micros(40));
-        let page = page(&gauges, true, "n");
+        let page = page(&gauges, &[], true, "n");
         let has = |line: &str| assert!(page.lines().any(|l| l == line), "{line} is not in\n{page}");
         has("# TYPE trunkline_audio_down_seconds histogram");
         has(r#"trunkline_audio_down_seconds_bucket{node_id="n",le="0.000512000"} 0"#);
@@ -205,7 +210,7 @@ mod tests {
             calls_terminated: [("remote_bye".to_owned(), 7)].into(),
             ..Gauges::default()
         };
-        let page = page(&gauges, true, "NE_\"x");
+        let page = page(&gauges, &[], true, "NE_\"x");
         let has = |line: &str| assert!(page.lines().any(|l| l == line), "{line} is not in\n{page}");
         has(r#"livekit_sip_calls_active{node_id="NE_\"x",dir="in"} 3"#);
         has(r#"livekit_sip_available{node_id="NE_\"x"} 1"#);

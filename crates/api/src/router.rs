@@ -86,7 +86,7 @@ async fn healthz(State(app): State<Arc<App>>) -> (StatusCode, &'static str) {
 async fn metrics_page(State(app): State<Arc<App>>) -> Response {
     match app.control.ask(Command::Gauges).await {
         Ok(Reply::Gauges(gauges)) => {
-            let page = metrics::page(&gauges, app.control.ready(), &app.config.node_id);
+            let page = metrics::page(&gauges, &app.control.counts(), app.control.ready(), &app.config.node_id);
             ([(header::CONTENT_TYPE, "text/plain; version=0.0.4; charset=utf-8")], page).into_response()
         }
         _ => StatusCode::SERVICE_UNAVAILABLE.into_response(),

@@ -89,6 +89,16 @@ struct Counts {
     dropped: AtomicU64,
 }
 
+impl Counts {
+    fn read(&self) -> WebhookCounts {
+        WebhookCounts {
+            sent: self.sent.load(Ordering::Relaxed),
+            failed: self.failed.load(Ordering::Relaxed),
+            dropped: self.dropped.load(Ordering::Relaxed),
+        }
+    }
+}
+
 /// An event with its id, which is the same for every receiver and every try.
 struct Event {
     id: String,
@@ -167,11 +177,13 @@ impl Webhooks {
 
     /// What became of the webhooks so far.
     pub fn counts(&self) -> WebhookCounts {
-        WebhookCounts {
-            sent: self.counts.sent.load(Ordering::Relaxed),
-            failed: self.counts.failed.load(Ordering::Relaxed),
-            dropped: self.counts.dropped.load(Ordering::Relaxed),
-        }
+        self.counts.read()
+    }
+
+    /// What reads the counters, also for who must not keep the senders.
+    pub fn counting(&self) -> impl Fn() -> WebhookCounts + Send + Sync + use<> {
+        let counts = self.counts.clone();
+        move || counts.read()
     }
 
     /// Waits at most `within` until everything queued is sent or given up.

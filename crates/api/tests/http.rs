@@ -32,6 +32,8 @@ async fn metrics_are_plain_text() {
     let page = get(&router, "/metrics").await;
     assert_eq!(page.headers[header::CONTENT_TYPE], "text/plain; version=0.0.4; charset=utf-8");
     assert!(page.text().contains("livekit_sip_calls_active{node_id=\"NE_test\",dir=\"in\"} 2\n"));
+    assert!(page.text().contains("# TYPE trunkline_sip_received_total counter\n"));
+    assert!(page.text().contains("trunkline_sip_received_total{node_id=\"NE_test\"} 7\n"));
 }
 
 #[tokio::test]

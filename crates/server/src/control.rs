@@ -1,6 +1,6 @@
 //! How the API's handlers reach the exchange and the store.
 
-use crate::{inbox::Inbox, outputs::Waiting};
+use crate::{counts::Counting, inbox::Inbox, outputs::Waiting};
 use std::{
     future::Future,
     pin::Pin,
@@ -10,6 +10,7 @@ use std::{
     },
 };
 use tokio::sync::oneshot;
+use trunkline_api::Count;
 use trunkline_call::record::{CallRecord, LadderEntry};
 use trunkline_exchange::{
     Input,
@@ -26,6 +27,7 @@ pub(crate) struct Control {
     pub(crate) next: AtomicU64,
     pub(crate) reader: Arc<Reader>,
     pub(crate) ready: Arc<AtomicBool>,
+    pub(crate) counting: Counting,
 }
 
 /// Somebody must not be taken for present because the inbox was full when he left. Never blocks.
@@ -121,6 +123,10 @@ impl trunkline_api::Control for Control {
 
     fn worker_closed(&self, connection: ConnectionId) {
         certainly(&self.inbox, Input::WorkerClosed(connection));
+    }
+
+    fn counts(&self) -> Vec<Count> {
+        (self.counting)()
     }
 
     fn ready(&self) -> bool {

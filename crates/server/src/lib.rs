@@ -7,6 +7,7 @@
 mod clock;
 pub mod config;
 mod control;
+mod counts;
 pub mod doctor;
 mod exchange_thread;
 mod heap;

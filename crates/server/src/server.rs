@@ -3,7 +3,7 @@
 use crate::{
     Config, clock,
     control::Control,
-    exchange_thread,
+    counts, exchange_thread,
     inbox::{Inbox, inbox},
     names::Names,
     outputs::{Outputs, Waiting},
@@ -106,12 +106,14 @@ impl Server {
         let drained = Arc::new(Notify::new());
         let stop = Arc::new(AtomicBool::new(false));
         let ready = Arc::new(AtomicBool::new(true));
+        let webhooks = trunkline_api::Webhooks::start(webhook, &keys, Arc::new(clock::now))?;
+        let counting = counts::counting(&transport, &store, &webhooks);
         let outputs = Outputs {
             transport: transport.clone(),
             names: Names::new(&config.dns_servers, inbox.clone()),
             media,
             store,
-            webhooks: trunkline_api::Webhooks::start(webhook, &keys, Arc::new(clock::now))?,
+            webhooks,
             signals: signals.clone(),
             workers: workers.clone(),
             waiting: waiting.clone(),
@@ -122,7 +124,8 @@ impl Server {
         exchange.listens_on(crate::listening::concrete(&transport));
         let exchange = exchange_thread::spawn(exchange, inputs, outputs).map_err(Error::Thread)?;
 
-        let control = Control { inbox: inbox.clone(), waiting, next: AtomicU64::new(1), reader, ready: ready.clone() };
+        let control =
+            Control { inbox: inbox.clone(), waiting, next: AtomicU64::new(1), reader, ready: ready.clone(), counting };
         let api = trunkline_api::Config {
             keys,
             body_limit: trunkline_types::limits::API_BODY_BYTES,

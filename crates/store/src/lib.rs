@@ -44,6 +44,7 @@
 #![forbid(unsafe_code)]
 
 mod apply;
+mod counts;
 mod error;
 mod ladder;
 mod load;
@@ -55,9 +56,10 @@ mod store;
 mod write;
 mod writer;
 
+pub use counts::Counts;
 pub use error::Error;
 pub use load::Loaded;
 pub use options::StoreOptions;
 pub use reader::Reader;
-pub use store::{Counts, Store};
+pub use store::Store;
 pub use write::{OptionsOwner, Write};

@@ -1,39 +1,15 @@
 //! The owner's handle.
 
-use crate::{Error, Loaded, Reader, StoreOptions, Write, load, queue::Queue, schema, writer::Writer};
+use crate::{
+    Counts, Error, Loaded, Reader, StoreOptions, Write, counts::Counters, load, queue::Queue, schema, writer::Writer,
+};
 use std::{
     path::{Path, PathBuf},
-    sync::{
-        Arc,
-        atomic::{AtomicU64, Ordering},
-    },
+    sync::{Arc, atomic::Ordering},
     thread::{self, JoinHandle},
 };
 use trunkline_call::record::LadderEntry;
 use trunkline_types::CallId;
-
-/// What has happened since the store was opened.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Counts {
-    /// Records stored.
-    pub stored: u64,
-    /// Records not stored; each was reported to the callback.
-    pub failed: u64,
-    /// Transactions of records.
-    pub commits: u64,
-    /// Ladder entries that were dropped: the queue was full, the call had as many as it may, or
-    /// the disk took no more.
-    pub ladders_shed: u64,
-}
-
-/// The counters as the threads share them.
-#[derive(Default)]
-pub(crate) struct Counters {
-    pub(crate) stored: AtomicU64,
-    pub(crate) failed: AtomicU64,
-    pub(crate) commits: AtomicU64,
-    pub(crate) ladders_shed: AtomicU64,
-}
 
 /// The open store. Dropping it writes what is still queued and closes the file.
 pub struct Store {
@@ -86,14 +62,15 @@ impl Store {
         Reader::new(self.file.clone())
     }
 
+    /// What reads the counters, also for who must not keep the store open.
+    pub fn counting(&self) -> impl Fn() -> Counts + Send + Sync + use<> {
+        let counters = self.counters.clone();
+        move || counters.read()
+    }
+
     /// The counters.
     pub fn counts(&self) -> Counts {
-        Counts {
-            stored: self.counters.stored.load(Ordering::Relaxed),
-            failed: self.counters.failed.load(Ordering::Relaxed),
-            commits: self.counters.commits.load(Ordering::Relaxed),
-            ladders_shed: self.counters.ladders_shed.load(Ordering::Relaxed),
-        }
+        self.counters.read()
     }
 
     /// Writes what is still queued, calls back for it and closes the file.

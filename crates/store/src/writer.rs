@@ -3,10 +3,10 @@
 use crate::{
     StoreOptions, Write,
     apply::{self, Failure},
+    counts::Counters,
     ladder,
     queue::{GROUP, Queue},
     schema,
-    store::Counters,
 };
 use rusqlite::{Connection, ErrorCode, TransactionBehavior, params};
 use std::{

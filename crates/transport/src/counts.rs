@@ -3,12 +3,19 @@
 use std::sync::atomic::{AtomicU64, Ordering};
 
 macro_rules! counts {
-    ($($(#[$doc:meta])* $name:ident),+ $(,)?) => {
+    ($(#[doc = $doc:literal] $name:ident),+ $(,)?) => {
         /// What has happened since the sockets were opened.
         #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
         #[non_exhaustive]
         pub struct Counts {
-            $($(#[$doc])* pub $name: u64,)+
+            $(#[doc = $doc] pub $name: u64,)+
+        }
+
+        impl Counts {
+            /// Each counter: its name, what it counts, and how many there were.
+            pub fn each(&self) -> impl Iterator<Item = (&'static str, &'static str, u64)> {
+                [$((stringify!($name), $doc.trim_ascii(), self.$name)),+].into_iter()
+            }
         }
 
         /// The counters as the tasks share them.
@@ -40,11 +47,11 @@ counts! {
     limited,
     /// Messages that did not parse.
     malformed,
-    /// Of these, those not answered because their source had too many answers already.
+    /// Messages that did not parse and were not answered: their source had too many answers already.
     malformed_unanswered,
     /// New INVITEs answered 503 because the sink took no more.
     overloaded,
-    /// Other messages dropped for the same reason.
+    /// Other messages dropped because the sink took no more.
     shed,
     /// Connections accepted.
     accepted,

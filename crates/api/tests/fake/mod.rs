@@ -16,7 +16,7 @@ use std::{
 use tokio::sync::mpsc;
 use tower::ServiceExt;
 use trunkline_api::{
-    BoxFuture, Claims, Config, Control, Keys, Signals, Workers, mint, router,
+    BoxFuture, Claims, Config, Control, Count, Keys, Signals, Workers, mint, router,
     token::{SipGrant, VideoGrant},
 };
 use trunkline_exchange::{
@@ -124,6 +124,9 @@ impl Control for Fake {
     fn worker_closed(&self, connection: ConnectionId) {
         // The test may be over.
         let _ = self.signalled.send(Signalled::WorkerClosed(connection));
+    }
+    fn counts(&self) -> Vec<Count> {
+        vec![Count { name: "trunkline_sip_received_total".into(), help: "Messages.", value: 7 }]
     }
     fn ready(&self) -> bool {
         self.ready
