@@ -8,6 +8,9 @@ const BUCKETS: usize = 80;
 const PERCENTILE: f32 = 0.96;
 /// How much more the next packet weighs: a mean memory of 500 packets, 10 s of 20 ms.
 const GROW: f32 = 1.0 / 0.998;
+/// A network nothing is known of counts as one on which so many packets were punctual: what comes late
+/// once while everybody connects is no reason to hear everything late for ten seconds.
+const TRUSTED: f32 = 150.0;
 /// A packet that weighs so much is one again, and so is what the others weigh in proportion.
 const HEAVY: f32 = 1e9;
 /// Half the time after which the fastest packet no longer counts, so that a drifting clock or a
@@ -40,7 +43,9 @@ pub(super) struct ArrivalDelays {
 impl ArrivalDelays {
     pub(super) fn new(clock_rate: u32, limit: i64) -> Self {
         let per_ms = (i64::from(clock_rate) / 1_000).max(1);
-        Self { per_ms, limit, buckets: [0.0; BUCKETS], total: 0.0, weight: 1.0, fastest: None, window_began: 0 }
+        let mut buckets = [0.0; BUCKETS];
+        buckets[0] = TRUSTED;
+        Self { per_ms, limit, buckets, total: TRUSTED, weight: 1.0, fastest: None, window_began: 0 }
     }
 
     /// Other timestamps from now on; what is known of the network stays.
@@ -122,6 +127,22 @@ mod tests {
             delays.packet(n * 160, n * 160);
         }
         assert_eq!(delays.percentile() / 8, 5);
+    }
+
+    #[test]
+    fn one_pause_at_the_beginning_is_no_jitter_and_jitter_is_known_within_a_second() {
+        let mut delays = ArrivalDelays::new(8_000, 3_200);
+        // At the end of the first half second nothing comes for 100 ms.
+        let late = |n: i64| (100 - 20 * (n - 25)).clamp(0, 100) * 8 * i64::from(n >= 25);
+        for n in 0..500 {
+            delays.packet(n * 160, n * 160 + late(n));
+            assert_eq!(delays.percentile() / 8, 5, "packet {n}");
+        }
+        let mut delays = ArrivalDelays::new(8_000, 3_200);
+        for n in 0..50 {
+            delays.packet(n * 160, n * 160 + (n * 7 % 13) * 5 * 8);
+        }
+        assert!(delays.percentile() / 8 >= 55, "{}", delays.percentile() / 8);
     }
 
     #[test]
