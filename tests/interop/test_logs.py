@@ -59,7 +59,7 @@ async def test_a_client_whose_connection_is_reset_is_no_warning(tmp_path):
             writer.transport.abort()
 
         async def noticed():
-            return server.log_text().count("signalling connection gone") == 2
+            return server.log_text().count("WebSocket gone") == 2
 
         await eventually(noticed, "both losses in the log")
         assert "broken frame" not in server.log_text()

@@ -30,6 +30,7 @@ mod sip_error;
 pub mod token;
 mod twirp;
 mod webhook;
+mod websocket;
 
 pub use control::{BoxFuture, Clock, Control, Count};
 pub use outboxes::{Outboxes, Signals, Workers};

@@ -6,28 +6,24 @@ use crate::{
     framing::{self, Framing},
     outboxes::Outbox,
     router::App,
+    websocket::{End, PING, finish, received, write},
 };
 use axum::{
     Error,
-    extract::ws::{CloseFrame, Message, WebSocket, close_code},
+    extract::ws::{Message, WebSocket},
 };
 use livekit_protocol::{self as proto, server_message, worker_message};
 use std::{pin::pin, sync::Arc, time::Duration};
-use tokio::time::{MissedTickBehavior, interval, sleep, timeout};
+use tokio::time::{MissedTickBehavior, interval, sleep};
 use trunkline_exchange::port::ConnectionId;
 use trunkline_room::worker::Response;
-use trunkline_types::limits::STREAM_WRITE;
 
 /// The largest frame and the largest message a worker may send, in bytes.
 pub(super) const MAX_FRAME: usize = 1024 * 1024;
 /// How long a worker may take to register.
 const REGISTER: Duration = Duration::from_secs(10);
-/// How often the WebSocket is pinged.
-const PING: Duration = Duration::from_secs(10);
 /// How long a worker may be silent.
 const SILENCE: Duration = Duration::from_secs(35);
-/// How long a worker may take to close its side.
-const GOODBYE: Duration = Duration::from_secs(2);
 /// Messages a worker may send within [`COUNTED_OVER`].
 const MESSAGES: u32 = 10_000;
 const COUNTED_OVER: Duration = Duration::from_secs(1);
@@ -42,27 +38,6 @@ pub(super) struct Connection {
     registered: bool,
     /// Messages since the count began anew.
     heard: u32,
-}
-
-/// Why a connection ends.
-#[derive(Debug)]
-enum End {
-    /// The exchange said so.
-    HungUp,
-    /// The worker closed it, or it broke.
-    Gone,
-    /// Nothing was heard for so long.
-    Silent,
-    /// It did not register in time.
-    Stranger,
-    /// The worker does not read.
-    Stuck,
-    /// A frame that breaks the WebSocket protocol or its limits.
-    Broken(String),
-    /// A frame that holds no message, or one that may not come now.
-    Malformed(String),
-    /// The worker sends too much, or the exchange takes no more.
-    Overloaded,
 }
 
 /// Whichever way the connection goes, the exchange learns that it is gone.
@@ -93,28 +68,7 @@ impl Connection {
         // The exchange shall not wait for the goodbye.
         drop(self.lease.take());
         let connection = self.outbox.id;
-        let code = match &end {
-            End::HungUp => Some(close_code::NORMAL),
-            End::Gone => None,
-            End::Silent | End::Stuck | End::Stranger => {
-                tracing::info!(connection, ?end, "worker's socket dropped");
-                return;
-            }
-            End::Broken(error) => {
-                tracing::warn!(connection, error, "worker's socket closed: a broken frame");
-                Some(close_code::PROTOCOL)
-            }
-            End::Malformed(error) => {
-                tracing::warn!(connection, error, "worker's socket closed: not what a worker says");
-                Some(close_code::UNSUPPORTED)
-            }
-            End::Overloaded => {
-                tracing::warn!(connection, "worker's socket closed: it says too much");
-                Some(close_code::AGAIN)
-            }
-        };
-        // Who stays too long is cut off.
-        let _ = timeout(GOODBYE, close(socket, code)).await;
+        finish(socket, end, "worker", connection).await;
     }
 
     async fn converse(&mut self, socket: &mut WebSocket) -> End {
@@ -176,11 +130,7 @@ impl Connection {
 
     /// What the worker says.
     async fn hear(&mut self, socket: &mut WebSocket, frame: Option<Result<Message, Error>>) -> Result<(), End> {
-        let frame = match frame {
-            None | Some(Ok(Message::Close(_))) => return Err(End::Gone),
-            Some(Err(error)) => return Err(End::Broken(error.to_string())),
-            Some(Ok(frame)) => frame,
-        };
+        let frame = received(frame)?;
         self.heard = self.heard.saturating_add(1);
         if self.heard > MESSAGES {
             return Err(End::Overloaded);
@@ -211,21 +161,4 @@ impl Connection {
             None => Ok(()),
         }
     }
-}
-
-async fn write(socket: &mut WebSocket, frame: Message) -> Result<(), End> {
-    match timeout(STREAM_WRITE, socket.send(frame)).await {
-        Ok(Ok(())) => Ok(()),
-        Ok(Err(_)) => Err(End::Gone),
-        Err(_) => Err(End::Stuck),
-    }
-}
-
-/// Says goodbye and reads on until the worker has closed too.
-async fn close(mut socket: WebSocket, code: Option<u16>) {
-    if let Some(code) = code {
-        // The worker may have gone without waiting for it.
-        let _ = socket.send(Message::Close(Some(CloseFrame { code, reason: "".into() }))).await;
-    }
-    while let Some(Ok(_)) = socket.recv().await {}
 }

@@ -6,30 +6,25 @@ use crate::{
     framing::{self, Framing},
     outboxes::Outbox,
     router::App,
+    websocket::{End, PING, finish, received, write},
 };
 use axum::{
     Error,
-    extract::ws::{CloseFrame, Message, WebSocket, close_code},
+    extract::ws::{Message, WebSocket},
 };
 use livekit_protocol::{self as proto, signal_request, signal_response};
 use std::{pin::pin, sync::Arc, time::Duration};
-use tokio::time::{MissedTickBehavior, interval, sleep, timeout};
-use tokio_tungstenite::tungstenite::{self, error::ProtocolError};
+use tokio::time::{MissedTickBehavior, interval, sleep};
 use trunkline_exchange::port::ConnectionId;
 use trunkline_room::{
     Join, ParticipantInfo,
     signal::{Joined, Response},
 };
-use trunkline_types::limits::STREAM_WRITE;
 
 /// The largest frame and the largest message a client may send, in bytes.
 pub(super) const MAX_FRAME: usize = 2 * 1024 * 1024;
-/// How often the WebSocket is pinged.
-const PING: Duration = Duration::from_secs(10);
 /// How often a client gets a new token without need.
 const REFRESH: Duration = Duration::from_secs(300);
-/// How long a client may take to close its side.
-const GOODBYE: Duration = Duration::from_secs(2);
 
 /// Holds the connection's number. Whichever way it goes, the exchange learns that it is gone.
 pub(super) struct Lease {
@@ -67,25 +62,6 @@ pub(super) struct Connection {
     current: Option<ParticipantInfo>,
     /// Whether the message that has to be the first is sent.
     opened: bool,
-}
-
-/// Why a connection ends.
-#[derive(Debug)]
-enum End {
-    /// The exchange said so.
-    HungUp,
-    /// The client closed it, or it broke.
-    Gone,
-    /// Nothing was heard for [`convert::PING_TIMEOUT`].
-    Silent,
-    /// The client does not read.
-    Stuck,
-    /// A frame that breaks the WebSocket protocol or its limits.
-    Broken(String),
-    /// A frame that holds no message.
-    Malformed(String),
-    /// The exchange takes no more.
-    Overloaded,
 }
 
 impl Connection {
@@ -127,31 +103,7 @@ impl Connection {
         // The exchange shall not wait for the goodbye; who stops the server shall.
         let Self { lease, outbox: Outbox { presence: _presence, .. }, .. } = self;
         drop(lease);
-        let code = match &end {
-            End::HungUp => Some(close_code::NORMAL),
-            End::Gone => {
-                tracing::debug!(connection, "signalling connection gone");
-                None
-            }
-            End::Silent | End::Stuck => {
-                tracing::info!(connection, ?end, "signalling connection dropped");
-                return;
-            }
-            End::Broken(error) => {
-                tracing::warn!(connection, error, "signalling connection closed: a broken frame");
-                Some(close_code::PROTOCOL)
-            }
-            End::Malformed(error) => {
-                tracing::warn!(connection, error, "signalling connection closed: a frame without a message");
-                Some(close_code::UNSUPPORTED)
-            }
-            End::Overloaded => {
-                tracing::warn!(connection, "signalling connection closed: the exchange takes no more");
-                Some(close_code::AGAIN)
-            }
-        };
-        // Who stays too long is cut off.
-        let _ = timeout(GOODBYE, close(socket, code)).await;
+        finish(socket, end, "client", connection).await;
     }
 
     async fn converse(&mut self, socket: &mut WebSocket) -> End {
@@ -218,11 +170,7 @@ impl Connection {
 
     /// What the client says.
     async fn hear(&mut self, socket: &mut WebSocket, frame: Option<Result<Message, Error>>) -> Result<(), End> {
-        let frame = match frame {
-            None | Some(Ok(Message::Close(_))) => return Err(End::Gone),
-            Some(Err(error)) => return Err(broken(error)),
-            Some(Ok(frame)) => frame,
-        };
+        let frame = received(frame)?;
         let read = framing::read::<proto::SignalRequest>(&frame).map_err(End::Malformed)?;
         let Some((framing, message)) = read else { return Ok(()) };
         self.framing = framing;
@@ -281,37 +229,4 @@ impl Connection {
             None => Ok(()),
         }
     }
-}
-
-/// A connection that was cut is lost, as connections are; only what cannot be read is a fault of the
-/// client.
-fn broken(error: Error) -> End {
-    let text = error.to_string();
-    match error.into_inner().downcast_ref::<tungstenite::Error>() {
-        Some(
-            tungstenite::Error::Io(_)
-            | tungstenite::Error::ConnectionClosed
-            | tungstenite::Error::AlreadyClosed
-            | tungstenite::Error::Protocol(ProtocolError::ResetWithoutClosingHandshake),
-        ) => End::Gone,
-        _ => End::Broken(text),
-    }
-}
-
-async fn write(socket: &mut WebSocket, frame: Message) -> Result<(), End> {
-    match timeout(STREAM_WRITE, socket.send(frame)).await {
-        Ok(Ok(())) => Ok(()),
-        Ok(Err(_)) => Err(End::Gone),
-        Err(_) => Err(End::Stuck),
-    }
-}
-
-/// Says goodbye and reads on until the client has closed too: a socket closed with unread input
-/// resets the connection, and what was just written could be lost.
-async fn close(mut socket: WebSocket, code: Option<u16>) {
-    if let Some(code) = code {
-        // The client may have gone without waiting for it.
-        let _ = socket.send(Message::Close(Some(CloseFrame { code, reason: "".into() }))).await;
-    }
-    while let Some(Ok(_)) = socket.recv().await {}
 }
