@@ -5,6 +5,7 @@ import asyncio
 import pytest
 from livekit import rtc
 
+from harness.exchange import exchange
 from harness.peer import Peer
 from harness.remote import NEWEST, Away
 
@@ -39,26 +40,4 @@ async def test_data_texts_and_procedures_between_the_newest_and_the_pinned(serve
     async with Peer(server, "mixed", "anna", dual) as anna, Away("bert", NEWEST) as bert:
         await bert.ask("join", url=server.url, room="mixed", identity="bert", dual=dual)
         await anna.until(lambda: "bert" in anna.room.remote_participants, "bert")
-        texts = anna.texts("lk.chat")
-
-        @anna.room.local_participant.register_rpc_method("greet")
-        async def greet(data: rtc.RpcInvocationData):
-            return f"hello {data.caller_identity}: {data.payload}"
-
-        me = anna.room.local_participant
-        for reliable in (True, False):
-            await me.publish_data(b"down", reliable=reliable, topic=f"{reliable}")
-            await bert.event("data", text="down", topic=f"{reliable}", identity="anna")
-            await bert.ask("data", text="up", reliable=reliable, topic=f"{reliable}")
-            _, packet = await anna.until(
-                lambda: anna.saw("data_received", lambda p: p.topic == f"{reliable}"), "bert's packet"
-            )
-            assert packet.data == b"up" and packet.participant.identity == "bert"
-        long = "ein langer Text " * 2_500
-        await me.send_text(long, topic="lk.chat")
-        await bert.event("text", text=long, identity="anna")
-        await bert.ask("text", text=long)
-        async with asyncio.timeout(10):
-            assert await texts.get() == ("bert", long)
-        assert await me.perform_rpc(destination_identity="bert", method="greet", payload="1") == "hello anna: 1"
-        assert await bert.ask("rpc", to="anna", payload="2") == "hello bert: 2"
+        await exchange(anna, bert, "bert")

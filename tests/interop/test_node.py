@@ -6,6 +6,7 @@ import pytest
 from livekit import api, rtc
 
 from harness import five9
+from harness.exchange import exchange
 from harness.hooks import Hooks
 from harness.peer import Peer, token
 from harness.remote import Node
@@ -34,30 +35,8 @@ async def test_data_texts_attributes_and_procedures_between_node_and_python(serv
         made = await nora.ask("token", key=KEY, secret=SECRET, identity="nora", room="node")
         assert await nora.ask("join", url=server.url, token=made) == ["anna"]
         await anna.until(lambda: "nora" in anna.room.remote_participants, "nora")
-        texts = anna.texts("lk.chat")
-
-        @anna.room.local_participant.register_rpc_method("greet")
-        async def greet(data: rtc.RpcInvocationData):
-            return f"hello {data.caller_identity}: {data.payload}"
-
-        me = anna.room.local_participant
-        for reliable in (True, False):
-            await me.publish_data(b"down", reliable=reliable, topic=f"{reliable}")
-            await nora.event("data", text="down", topic=f"{reliable}", identity="anna")
-            await nora.ask("data", text="up", reliable=reliable, topic=f"{reliable}")
-            _, packet = await anna.until(
-                lambda: anna.saw("data_received", lambda p: p.topic == f"{reliable}"), "nora's packet"
-            )
-            assert packet.data == b"up" and packet.participant.identity == "nora"
-        long = "ein langer Text " * 2_500
-        await me.send_text(long, topic="lk.chat")
-        await nora.event("text", text=long, identity="anna")
-        await nora.ask("text", text=long)
-        async with asyncio.timeout(10):
-            assert await texts.get() == ("nora", long)
-        assert await me.perform_rpc(destination_identity="nora", method="greet", payload="1") == "hello anna: 1"
-        assert await nora.ask("rpc", to="anna", payload="2") == "hello nora: 2"
-        await me.set_attributes({"mood": "good"})
+        await exchange(anna, nora, "nora")
+        await anna.room.local_participant.set_attributes({"mood": "good"})
         await nora.event("attributes", identity="anna", changed={"mood": "good"})
         await nora.ask("attributes", attributes={"mood": "fine"})
         seen = anna.room.remote_participants["nora"]
