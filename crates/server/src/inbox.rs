@@ -29,10 +29,21 @@ enum Entry {
     Facts(Vec<MediaFact>),
 }
 
+impl Entry {
+    /// How many inputs it is.
+    fn inputs(&self) -> usize {
+        match self {
+            Self::Input(_) => 1,
+            Self::Facts(facts) => facts.len(),
+        }
+    }
+}
+
 /// A way into the exchange.
 #[derive(Clone)]
 pub(crate) struct Inbox {
     sender: SyncSender<Entry>,
+    /// Inputs in it.
     waiting: Arc<AtomicUsize>,
 }
 
@@ -58,25 +69,32 @@ impl Inbox {
 
     /// Hands in what a media thread tells; waits while the inbox is full.
     pub(crate) fn tell(&self, facts: Vec<MediaFact>) {
-        self.enter_in_time(Entry::Facts(facts));
+        if self.waiting.load(Ordering::Relaxed) < FROM_OUTSIDE {
+            return self.enter_in_time(Entry::Facts(facts));
+        }
+        // In a crowd each takes a place of its own, so that their number has a bound.
+        for fact in facts {
+            self.put(Input::Media(fact));
+        }
     }
 
     fn enter_in_time(&self, entry: Entry) {
         if let Err(TrySendError::Full(entry)) = self.enter(entry) {
             // The exchange is gone if this fails, and so is whoever would care.
-            self.counted(|sender| sender.send(entry).map_err(drop)).ok();
+            self.counted(entry, |entry| self.sender.send(entry).map_err(drop)).ok();
         }
     }
 
     fn enter(&self, entry: Entry) -> Result<(), TrySendError<Entry>> {
-        self.counted(|sender| sender.try_send(entry))
+        self.counted(entry, |entry| self.sender.try_send(entry))
     }
 
-    /// Counts one more before it is sent, for the exchange may take it at once; no more if it is not.
-    fn counted<E>(&self, send: impl FnOnce(&SyncSender<Entry>) -> Result<(), E>) -> Result<(), E> {
-        self.waiting.fetch_add(1, Ordering::Relaxed);
-        send(&self.sender).inspect_err(|_| {
-            self.waiting.fetch_sub(1, Ordering::Relaxed);
+    /// Counts an entry before it is sent, for the exchange may take it at once; no more if it is not.
+    fn counted<E>(&self, entry: Entry, send: impl FnOnce(Entry) -> Result<(), E>) -> Result<(), E> {
+        let inputs = entry.inputs();
+        self.waiting.fetch_add(inputs, Ordering::Relaxed);
+        send(entry).inspect_err(|_| {
+            self.waiting.fetch_sub(inputs, Ordering::Relaxed);
         })
     }
 }
@@ -100,7 +118,7 @@ impl Inputs {
                 return Ok(Input::Media(fact));
             }
             let entry = self.receiver.recv_timeout(wait)?;
-            self.waiting.fetch_sub(1, Ordering::Relaxed);
+            self.waiting.fetch_sub(entry.inputs(), Ordering::Relaxed);
             match entry {
                 Entry::Input(input) => return Ok(*input),
                 Entry::Facts(facts) => self.facts = facts.into_iter(),
@@ -136,7 +154,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_told_in_one_go_is_heard_in_order_and_takes_one_place() {
+    fn what_is_told_in_one_go_is_heard_in_order() {
         let (inbox, mut inputs) = inbox();
         let load = |thread| MediaFact::Load { thread, busy: 0.5, left_out: Duration::ZERO, dropped: 0 };
         inbox.put(Input::Tick);
@@ -152,6 +170,21 @@ mod tests {
         assert_eq!([heard(), heard(), heard(), heard()], [None, Some(1), Some(2), None]);
         assert_eq!(inputs.next(Duration::ZERO).err(), Some(RecvTimeoutError::Timeout));
         assert_eq!(inbox.waiting.load(Ordering::Relaxed), 0);
+    }
+
+    #[test]
+    fn what_is_told_in_one_go_has_a_bound() {
+        let (inbox, mut inputs) = inbox();
+        let told = || vec![MediaFact::Load { thread: 0, busy: 0.5, left_out: Duration::ZERO, dropped: 0 }; 1_000];
+        (0..17).for_each(|_| inbox.tell(told()));
+        assert_eq!(inbox.waiting.load(Ordering::Relaxed), 17_000);
+        assert!(!inbox.offer(Input::Tick));
+        // Now each takes a place: 17 of them are taken.
+        (0..20).for_each(|_| inbox.tell(told()));
+        assert!((20_017..INBOX).all(|_| inbox.try_put(Input::Tick).is_none()));
+        assert!(inbox.try_put(Input::Tick).is_some());
+        let heard = std::iter::from_fn(|| inputs.next(Duration::ZERO).ok()).count();
+        assert_eq!((heard, inbox.waiting.load(Ordering::Relaxed)), (37_000 + INBOX - 20_017, 0));
     }
 
     #[test]
