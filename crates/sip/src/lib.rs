@@ -12,13 +12,18 @@
 
 mod address;
 mod digest;
+mod fault;
+mod find;
 pub mod flow;
+mod header_lines;
+mod header_name;
 pub mod locate;
 mod message;
 mod multipart;
 mod number;
 mod option_tag;
 mod parameters;
+mod parse;
 pub mod q850;
 pub mod reason;
 pub mod refer;

@@ -1,6 +1,6 @@
 //! The SDP part of a multipart body (RFC 2046), within limits of depth and number.
 
-use crate::message::find;
+use crate::find::find;
 use bytes::Bytes;
 
 const DEPTH: usize = 2;

@@ -1,9 +1,6 @@
 //! What does not parse is answered with what can be read of it, or not at all.
 
-use crate::{
-    address,
-    message::{Fault, long_name},
-};
+use crate::{address, fault::Fault, header_name::long_name};
 use bytes::Bytes;
 use trunkline_types::limits;
 

@@ -2,7 +2,9 @@
 
 use crate::{
     Malformed, Message,
-    message::{Fault, content_length, find, header_lines, unframed},
+    fault::{Fault, unframed},
+    find::find,
+    header_lines::{content_length, header_lines},
     salvage,
 };
 use bytes::{Bytes, BytesMut};

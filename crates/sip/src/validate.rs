@@ -3,7 +3,8 @@
 use crate::{
     Message, address,
     address::split_list,
-    message::{Fault, Parts, Start, fault},
+    fault::{Fault, fault},
+    message::Start,
     number::number,
     via::Via,
 };
@@ -11,7 +12,7 @@ use trunkline_types::limits;
 
 const ONCE: [&str; 6] = ["From", "To", "Call-ID", "CSeq", "Max-Forwards", "Content-Type"];
 
-pub(crate) fn check(message: &Message, parts: &Parts) -> Result<(), Fault> {
+pub(crate) fn check(message: &Message) -> Result<(), Fault> {
     for name in ["Via", "From", "To", "Call-ID"] {
         if message.find(name).next().is_none_or(str::is_empty) {
             return Err(fault(400, format!("{name} is missing")));
@@ -26,16 +27,16 @@ pub(crate) fn check(message: &Message, parts: &Parts) -> Result<(), Fault> {
     if entries("Via") > limits::VIAS || entries("Route") > limits::ROUTES || entries("Record-Route") > limits::ROUTES {
         return Err(fault(400, "there are too many Via or Route entries"));
     }
-    match &parts.start {
-        Start::Request { method, uri } => check_request(message, parts, method, uri),
+    match &message.parts().start {
+        Start::Request { method, uri } => check_request(message, method, uri),
         // Whom a response belongs to is told by its branch; the rest is not looked at.
         Start::Response { .. } => Ok(()),
     }
 }
 
-fn check_request(message: &Message, parts: &Parts, method: &str, uri: &str) -> Result<(), Fault> {
+fn check_request(message: &Message, method: &str, uri: &str) -> Result<(), Fault> {
     check_vias(message)?;
-    if parts.cseq_method() != method {
+    if message.parts().cseq_method != method {
         let known = crate::stack::is_known_method(method);
         return Err(fault(if known { 400 } else { 501 }, "the method of CSeq is another one"));
     }
