@@ -2,24 +2,14 @@
 
 use super::{
     call::{Repeated, Stage},
-    far_end::{FarEnd, now, random},
-    incoming::supports,
-    script::{Act, Timer},
+    far_end::FarEnd,
+    real::{now, random},
+    script::Act,
     session::{self, Described, Own, answering},
-    text::response,
+    text::{response, supports},
     voice::Agreed,
 };
 use crate::callers::Codec;
-
-/// A key of SRTP: 16 bytes and 14 of salt.
-pub(crate) fn key() -> Vec<u8> {
-    (0..4).flat_map(|_| random().to_be_bytes()).take(30).collect()
-}
-
-/// How a session is refreshed.
-pub(crate) fn refresh(timer: Timer) -> Act {
-    if timer.by_update { Act::Update } else { Act::Reinvite { direction: None, codecs: None } }
-}
 
 impl FarEnd {
     pub(crate) fn perform(&mut self, at: usize, act: Act) {

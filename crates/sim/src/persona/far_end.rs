@@ -3,111 +3,22 @@
 use super::{
     call::{Call, Repeated, Stage},
     event::Event,
-    plan::{Plan, Transport},
-    roster,
+    plan::Plan,
+    player::Player,
+    real::{now, random},
     script::Script,
     text::{Message, address_of, uri_of},
-    tls::Tls,
     voice::Voice,
     wire::Wire,
 };
 use std::{
-    collections::hash_map::RandomState,
-    hash::{BuildHasher, Hasher},
-    io,
     net::{IpAddr, Ipv4Addr, SocketAddr},
-    path::Path,
-    sync::{
-        Arc,
-        atomic::{AtomicBool, Ordering},
-        mpsc::{Receiver, Sender, channel},
-    },
-    thread::{Builder, JoinHandle},
+    sync::mpsc::Sender,
     time::{Duration, Instant},
 };
 
-/// Between two looks at the sockets.
-const TURN: Duration = Duration::from_millis(2);
 /// What is sent again is answered for so long after the last call.
 const LINGER: Duration = Duration::from_millis(400);
-
-#[expect(clippy::disallowed_methods, reason = "a far end of its own, with its own clock")]
-pub(crate) fn now() -> Instant {
-    Instant::now()
-}
-
-pub(crate) fn random() -> u64 {
-    RandomState::new().build_hasher().finish()
-}
-
-/// A persona that runs on a thread of its own.
-pub struct Running {
-    /// Where it listens.
-    pub address: SocketAddr,
-    /// What it tells; ends when it is done.
-    pub events: Receiver<Event>,
-    stop: Arc<AtomicBool>,
-    thread: JoinHandle<()>,
-}
-
-impl Running {
-    /// Asks it to end its calls and be done.
-    pub fn stop(&self) {
-        self.stop.store(true, Ordering::Relaxed);
-    }
-
-    /// What stops it, for another thread.
-    pub fn stopper(&self) -> Arc<AtomicBool> {
-        self.stop.clone()
-    }
-
-    /// Waits until it is done.
-    pub fn wait(self) {
-        // One that has failed has told so.
-        let _ = self.thread.join();
-    }
-}
-
-/// Starts a persona.
-///
-/// # Errors
-/// There is none of this name, a socket fails, or TLS has no certificate to listen with.
-pub fn start(plan: Plan) -> io::Result<Running> {
-    let tls = if plan.transport == Transport::Tls { Some(tls(&plan)?) } else { None };
-    let wire = Wire::new(plan.transport, plan.listen, tls)?;
-    let address = wire.local();
-    let stop = Arc::new(AtomicBool::new(false));
-    let (sender, events) = channel();
-    let name = plan.name.clone();
-    let mut player: Box<dyn Player + Send> = if name == "proxy" {
-        Box::new(super::proxy::Proxy::new(plan, wire, sender)?)
-    } else {
-        let script = roster::script(&plan)
-            .ok_or_else(|| io::Error::other(format!("there is no persona {name}: {}", roster::names().join(", "))))?;
-        Box::new(FarEnd::new(plan, script, wire, sender))
-    };
-    let stopped = stop.clone();
-    let thread = Builder::new().name(name).spawn(move || {
-        while player.turn(stopped.load(Ordering::Relaxed)) {
-            std::thread::sleep(TURN);
-        }
-    })?;
-    Ok(Running { address, events, stop, thread })
-}
-
-fn tls(plan: &Plan) -> io::Result<Tls> {
-    let files = plan.settings.get("cert").zip(plan.settings.get("key"));
-    if files.is_none() && plan.call.is_none() {
-        return Err(io::Error::other("to listen with TLS it needs --set cert=FILE and --set key=FILE, both PEM"));
-    }
-    Tls::new(files.map(|(chain, key)| (Path::new(chain), Path::new(key))))
-}
-
-/// What runs on a persona's thread.
-pub(crate) trait Player {
-    /// Does what there is to do; `false` when it is done.
-    fn turn(&mut self, is_stopped: bool) -> bool;
-}
 
 /// See the module.
 pub(crate) struct FarEnd {
@@ -129,7 +40,7 @@ pub(crate) struct FarEnd {
 }
 
 impl FarEnd {
-    fn new(plan: Plan, script: Script, wire: Wire, events: Sender<Event>) -> Self {
+    pub(crate) fn new(plan: Plan, script: Script, wire: Wire, events: Sender<Event>) -> Self {
         Self {
             plan,
             script,
@@ -333,7 +244,7 @@ impl FarEnd {
         call.stage = Stage::Up;
         call.cue(now, &cues);
         if let Some(timer) = timer.filter(|timer| timer.is_ours) {
-            call.cue(now, &[(timer.after, super::acting::refresh(timer))]);
+            call.cue(now, &[(timer.after, timer.refresh())]);
         }
         let call_id = call.id.clone();
         self.tell(Event::Up { at_ms, call_id });

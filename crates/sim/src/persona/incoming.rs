@@ -4,10 +4,11 @@ use super::{
     call::{Call, Repeated, Stage},
     digest,
     event::Event,
-    far_end::{FarEnd, now, random},
+    far_end::FarEnd,
+    real::{key, now, random},
     script::{Act, OnRefer},
     session,
-    text::{Message, param, response, uri_of},
+    text::{Message, response, uri_of},
 };
 use std::net::SocketAddr;
 
@@ -107,7 +108,7 @@ impl FarEnd {
                 asked: Vec::new(),
                 cues: Vec::new(),
                 voice: None,
-                key: super::acting::key(),
+                key: key(),
                 codecs: self.script.codecs.clone(),
                 direction: "sendrecv".into(),
                 version: 0,
@@ -259,16 +260,4 @@ impl FarEnd {
             self.tell(Event::Digits { at_ms: self.at_ms(), value });
         }
     }
-}
-
-/// Whether the other side of an INVITE knows an extension.
-pub(crate) fn supports(request: &Message, extension: &str) -> bool {
-    let listed =
-        |name: &str| request.all(name).iter().any(|v| v.split(',').any(|e| e.trim().eq_ignore_ascii_case(extension)));
-    listed("Supported") || listed("Require")
-}
-
-/// Who refreshes, by a Session-Expires.
-pub(crate) fn refresher(value: &str) -> Option<&str> {
-    param(value, "refresher")
 }

@@ -1,14 +1,13 @@
 //! Requests that a persona sends, and the answers to them.
 
 use super::{
-    acting,
     call::{Call, Repeated, Stage},
     digest,
-    far_end::{FarEnd, now},
-    incoming::refresher,
+    far_end::FarEnd,
+    real::{key, now},
     script::Act,
     session,
-    text::{Message, uri_of},
+    text::{Message, refresher, uri_of},
 };
 use std::time::Duration;
 
@@ -39,7 +38,7 @@ impl FarEnd {
             asked: Vec::new(),
             cues: Vec::new(),
             voice: self.voice(),
-            key: acting::key(),
+            key: key(),
             codecs: self.script.codecs.clone(),
             direction: "sendrecv".into(),
             version: 0,
@@ -237,7 +236,7 @@ impl FarEnd {
                 .iter()
                 .any(|(_, act)| matches!(act, Act::Update | Act::Reinvite { direction: None, codecs: None }))
         {
-            call.cue(now(), &[(timer.after, acting::refresh(timer))]);
+            call.cue(now(), &[(timer.after, timer.refresh())]);
         }
     }
 }

@@ -3,8 +3,9 @@
 
 use super::{
     event::Event,
-    far_end::{Player, now},
     plan::Plan,
+    player::Player,
+    real::now,
     text::{Message, address_of, param, sent_by, uri_of},
     wire::Wire,
 };

@@ -77,6 +77,13 @@ pub(crate) struct Timer {
     pub(crate) after: Duration,
 }
 
+impl Timer {
+    /// How the session is refreshed.
+    pub(crate) fn refresh(self) -> Act {
+        if self.by_update { Act::Update } else { Act::Reinvite { direction: None, codecs: None } }
+    }
+}
+
 /// See the module.
 #[derive(Clone, Debug)]
 pub(crate) struct Script {

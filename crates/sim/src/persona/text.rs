@@ -165,6 +165,18 @@ pub(crate) fn response(request: &Message, status: &str, tag: &str, headers: &str
     text
 }
 
+/// Whether the other side of an INVITE knows an extension.
+pub(crate) fn supports(request: &Message, extension: &str) -> bool {
+    let listed =
+        |name: &str| request.all(name).iter().any(|v| v.split(',').any(|e| e.trim().eq_ignore_ascii_case(extension)));
+    listed("Supported") || listed("Require")
+}
+
+/// Who refreshes, by a Session-Expires.
+pub(crate) fn refresher(value: &str) -> Option<&str> {
+    param(value, "refresher")
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
