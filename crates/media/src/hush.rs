@@ -1,5 +1,5 @@
-//! What is silent is not decoded twice: who is silent without saying so, as agents are between their
-//! sentences, sends the same few packets over and over.
+//! What is silent is not decoded twice: who is silent and, without DTX, sends on, sends the same few
+//! packets over and over.
 
 use trunkline_audio::gate::Gate;
 
