@@ -2,8 +2,11 @@
 
 use super::{
     error::Error,
-    ffi::{EncoderSetting, EncoderState, SIGNAL_VOICE},
+    ffi::{Application, EncoderSetting, EncoderState, SIGNAL_VOICE},
 };
+
+/// The highest rate of SILK (RFC 6716 §2), samples per second.
+const SILK_RATE: u32 = 16_000;
 
 /// What an encoder is made for. The bitrate always varies: a constant one doubles the cost.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -30,7 +33,9 @@ impl Default for EncoderConfig {
     }
 }
 
-/// An Opus encoder of one channel for speech.
+/// An Opus encoder of one channel for speech. What comes from a telephone, at 8 or 16 kHz, is
+/// encoded by SILK alone, as libopus does with speech at such bitrates anyway: that holds less
+/// memory than an encoder that may change to CELT.
 #[derive(Debug)]
 pub struct Encoder {
     state: EncoderState,
@@ -46,7 +51,8 @@ impl Encoder {
         if !matches!(config.rate, 8_000 | 16_000 | 48_000) {
             return Err(Error::Rate(config.rate));
         }
-        let mut encoder = Self { state: EncoderState::new(config.rate)?, rate: config.rate };
+        let application = if config.rate > SILK_RATE { Application::Voip } else { Application::Silk };
+        let mut encoder = Self { state: EncoderState::new(config.rate, application)?, rate: config.rate };
         let state = &mut encoder.state;
         state.set(EncoderSetting::Vbr, 1)?;
         state.set(EncoderSetting::Signal, SIGNAL_VOICE)?;
@@ -80,8 +86,8 @@ impl Encoder {
         self.state.set(EncoderSetting::PacketLoss, i32::from(percent.min(100)))
     }
 
-    /// Encodes one frame of 2.5, 5, 10, 20, 40, 60, 80, 100 or 120 ms; returns its bytes. With room
-    /// for fewer than the bitrate wants, the packet is made to fit.
+    /// Encodes one frame of 10, 20, 40, 60, 80, 100 or 120 ms, at 48 kHz of 2.5 or 5 as well;
+    /// returns its bytes. With room for fewer than the bitrate wants, the packet is made to fit.
     ///
     /// # Errors
     /// [`Error::FrameLength`] for any other number of samples, [`Error::Buffer`] without room for
@@ -89,7 +95,12 @@ impl Encoder {
     pub fn encode(&mut self, pcm: &[i16], out: &mut [u8]) -> Result<usize, Error> {
         let unit = self.rate as usize / 400;
         let units = pcm.len() / unit;
-        if !pcm.len().is_multiple_of(unit) || !matches!(units, 1 | 2 | 4 | 8 | 16 | 24 | 32 | 40 | 48) {
+        let is_length = match units {
+            1 | 2 => self.rate > SILK_RATE,
+            4 | 8 | 16 | 24 | 32 | 40 | 48 => true,
+            _ => false,
+        };
+        if !pcm.len().is_multiple_of(unit) || !is_length {
             return Err(Error::FrameLength(pcm.len()));
         }
         if out.is_empty() {

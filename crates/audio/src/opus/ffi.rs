@@ -42,12 +42,12 @@ pub(super) struct EncoderState {
 unsafe impl Send for EncoderState {}
 
 impl EncoderState {
-    /// A VoIP encoder at a rate that the caller has checked to be one of Opus.
-    pub(super) fn new(rate: u32) -> Result<Self, Error> {
+    /// An encoder for `application` at a rate that the caller has checked to be one of Opus.
+    pub(super) fn new(rate: u32, application: Application) -> Result<Self, Error> {
         let mut code = sys::OPUS_OK;
         let hertz = c_int::try_from(rate).map_err(|_| Error::Rate(rate))?;
         // SAFETY: `code` outlives the call; libopus refuses rates and channels it does not know.
-        let state = unsafe { sys::opus_encoder_create(hertz, 1, sys::OPUS_APPLICATION_VOIP, &raw mut code) };
+        let state = unsafe { sys::opus_encoder_create(hertz, 1, application.number(), &raw mut code) };
         NonNull::new(state).filter(|_| code == sys::OPUS_OK).map(|state| Self { state, rate }).ok_or(failure(code))
     }
 
@@ -80,6 +80,25 @@ impl Drop for EncoderState {
     fn drop(&mut self) {
         // SAFETY: created by opus_encoder_create and freed once.
         unsafe { sys::opus_encoder_destroy(self.state.as_ptr()) }
+    }
+}
+
+/// What an encoder is made for (`OPUS_APPLICATION_*`).
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Application {
+    /// Speech by whichever of its codecs suits the bitrate.
+    Voip,
+    /// Speech by SILK alone, in frames of 10 ms or more: without the state of CELT, and without
+    /// the past of the sound that a change to it would need.
+    Silk,
+}
+
+impl Application {
+    fn number(self) -> c_int {
+        match self {
+            Self::Voip => sys::OPUS_APPLICATION_VOIP,
+            Self::Silk => sys::OPUS_APPLICATION_RESTRICTED_SILK,
+        }
     }
 }
 

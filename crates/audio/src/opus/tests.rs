@@ -146,6 +146,12 @@ fn stereo_is_mixed_down() {
 
 #[test]
 fn lengths_that_are_no_frame_are_refused() {
+    assert_eq!(encoder(48_000, 32_000).encode(&[0; 240], &mut [0; 400]).map(|_| ()), Ok(()), "5 ms");
+    assert_eq!(
+        encoder(16_000, 32_000).encode(&[0; 80], &mut [0; 400]),
+        Err(Error::FrameLength(80)),
+        "SILK has no 5 ms"
+    );
     let mut encoder = encoder(8_000, 24_000);
     let mut bytes = [0; 400];
     for length in [0, 1, 19, 161, 240, 961, 100_000] {
