@@ -7,7 +7,7 @@ use crate::{
     thread::Thread,
     track::{Fed, Subscriber, Track},
     uplink::Uplink,
-    voice::Law,
+    voice::{Law, milliseconds},
 };
 use trunkline_call::media::timings::Stage;
 use trunkline_types::{Time, VoiceCodec};
@@ -37,7 +37,7 @@ impl Thread {
         if let Some(track) = found
             && !track.muted
         {
-            track.note_pcm(&leg.fresh);
+            track.loudness.pcm(&leg.fresh, leg.rate());
             if !leg.passed.is_empty() {
                 track.is_fed(Fed::Passed, &mut self.next_track);
             }
@@ -88,7 +88,7 @@ impl Thread {
             if track.muted {
                 continue;
             }
-            track.note_pcm(&frame[..length]);
+            track.loudness.pcm(&frame[..length], rate);
             if track.subscribers.is_empty() {
                 continue;
             }
@@ -134,12 +134,12 @@ impl Thread {
 /// How loud a packet is. Of Opus only a decoder knows it; one without speech has a few bytes.
 fn note_level(track: &mut Track, codec: VoiceCodec, payload: &[u8]) {
     match Law::of(codec) {
-        None if payload.len() > OPUS_PAUSE => track.note_dbov(OPUS_LEVEL),
+        None if payload.len() > OPUS_PAUSE => track.loudness.dbov(OPUS_LEVEL, milliseconds(codec, payload)),
         None => {}
         Some(law) => {
             let mut pcm = [0; FRAME];
             let samples = law.decode(payload, &mut pcm);
-            track.note_pcm(&pcm[..samples]);
+            track.loudness.pcm(&pcm[..samples], codec.clock());
         }
     }
 }

@@ -23,6 +23,7 @@ mod leg_codec;
 mod leg_forward;
 mod leg_in;
 mod leg_out;
+mod loudness;
 mod media;
 mod out_stream;
 mod passing;

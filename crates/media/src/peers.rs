@@ -10,6 +10,7 @@ use crate::{
     thread::{RTC_BUDGET, Thread},
     track::{Origin, Subscriber, Track},
     uplink::Uplink,
+    voice::milliseconds,
 };
 use std::{
     cmp::Reverse,
@@ -478,7 +479,7 @@ impl Thread {
         if let Some(level) = packet.level
             && !track.muted
         {
-            track.note_dbov(level.level);
+            track.loudness.dbov(level.level, milliseconds(room.codec, packet.payload.bytes()));
         }
         let payload = packet.payload.bytes();
         if track.is_for_phones() && !track.muted && !payload.is_empty() {

@@ -29,8 +29,10 @@ pub(crate) struct Room {
     pub(crate) until_report: u8,
     /// Frames until it is reported how tracks arrive.
     pub(crate) until_reception: u16,
-    /// Somebody spoke at the last report.
-    pub(crate) spoke: bool,
+    /// Tracks that spoke in the last window.
+    pub(crate) speakers: usize,
+    /// Windows since somebody was told of them.
+    pub(crate) windows_untold: u8,
 }
 
 impl Room {
@@ -46,7 +48,8 @@ impl Room {
             codec: VoiceCodec::Opus,
             until_report: 0,
             until_reception: RECEPTION_EVERY,
-            spoke: false,
+            speakers: 0,
+            windows_untold: 0,
         }
     }
 

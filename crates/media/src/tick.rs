@@ -2,6 +2,7 @@
 
 use crate::{
     frame::FRAME,
+    loudness,
     said::Said,
     stages::Way,
     thread::{AHEAD, Thread},
@@ -13,9 +14,10 @@ use trunkline_call::media::{MediaFact, peer::PeerFact, timings::Stage};
 use trunkline_types::Time;
 
 /// Frames between two reports of who speaks.
-const REPORT_EVERY: u8 = 20;
-/// What is quieter does not count as speaking: about −46 dBov.
-const SPEAKING: f32 = 0.005;
+const REPORT_EVERY: u8 = (loudness::WINDOW / 20) as u8;
+/// Such reports until one is made of what has not changed: a track that speaks may not have been
+/// known to who was told.
+const TOLD_AGAIN: u8 = 5;
 /// Rooms that tick before the sockets have their turn again. A thread with more to do than it can
 /// is late for all its rooms and deaf to nobody: what it does not read in time the kernel drops,
 /// and with it those who are just connecting.
@@ -184,10 +186,10 @@ impl Thread {
         let spoken = std::mem::take(&mut self.spoken_builtins);
         for (participant, frame) in &spoken {
             let Some(room) = self.rooms.get_mut(place) else { break };
-            let length = room.frame();
+            let (length, rate) = (room.frame(), room.rate);
             let own = |origin: &Origin| matches!(origin, Origin::Builtin(held) if held == participant);
             let Some((index, track)) = room.tracks.iter_mut().find(|(_, t)| own(&t.origin)) else { continue };
-            track.note_pcm(&frame[..length]);
+            track.loudness.pcm(&frame[..length], rate);
             if let Some(uplink) = &mut track.uplink {
                 let before = self.stages.enter(Stage::Encode);
                 uplink.push(&frame[..length], &mut self.frames);
@@ -203,17 +205,20 @@ impl Thread {
         if room.peers == 0 {
             return;
         }
-        let mut levels: Vec<_> = room
-            .tracks
-            .iter_mut()
-            .map(|(_, track)| (track.sid.clone(), track.take_level()))
-            .filter(|(_, level)| *level > SPEAKING)
-            .collect();
-        levels.sort_by(|a, b| b.1.total_cmp(&a.1));
-        let spoke = !levels.is_empty();
-        if spoke || room.spoke {
+        let (mut has_changed, mut speakers) = (false, 0);
+        for (_, track) in &mut room.tracks {
+            has_changed |= track.loudness.end_window();
+            speakers += usize::from(track.loudness.level() > 0.0);
+        }
+        // A track that is gone speaks no more.
+        has_changed |= std::mem::replace(&mut room.speakers, speakers) != speakers;
+        room.windows_untold = if has_changed || speakers == 0 { 0 } else { room.windows_untold + 1 };
+        if has_changed || room.windows_untold >= TOLD_AGAIN {
+            room.windows_untold = 0;
+            let levels = room.tracks.iter().map(|(_, track)| (track.sid.clone(), track.loudness.level()));
+            let mut levels: Vec<_> = levels.filter(|(_, level)| *level > 0.0).collect();
+            levels.sort_by(|a, b| b.1.total_cmp(&a.1));
             self.facts.push(MediaFact::Peer(PeerFact::Speaking { room: room.sid.clone(), levels }));
         }
-        room.spoke = spoke;
     }
 }

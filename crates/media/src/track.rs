@@ -3,6 +3,7 @@
 use crate::{
     arrivals::Arrivals,
     downlink::{Downlink, Jitter},
+    loudness::Loudness,
     recent::Recent,
     soon::soon,
     uplink::Uplink,
@@ -52,8 +53,7 @@ pub(crate) struct Track {
     pub(crate) downlink: Option<Box<Downlink>>,
     /// What a WebRTC audio track has said last, while there are none.
     pub(crate) recent: Recent,
-    /// How loud it is: the peak since the last report.
-    loudest: Loudest,
+    pub(crate) loudness: Loudness,
     /// How a publisher's packets have come.
     pub(crate) arrivals: Arrivals,
     /// Tells its numbers from those of other tracks, and from its own of before a new origin.
@@ -71,7 +71,7 @@ impl Track {
             uplink: None,
             downlink: None,
             recent: Recent::default(),
-            loudest: Loudest::default(),
+            loudness: Loudness::default(),
             arrivals: Arrivals::default(),
             id,
             fed: None,
@@ -127,79 +127,12 @@ impl Track {
     pub(crate) fn is_video(&self) -> bool {
         matches!(self.origin, Origin::Peer { video: true, .. })
     }
-
-    /// A packet is as loud as an RFC 6464 extension says: 0 to 127, −dBov.
-    pub(crate) fn note_dbov(&mut self, dbov: u8) {
-        self.loudest.quietness = self.loudest.quietness.min(dbov);
-    }
-
-    /// A packet has this PCM.
-    pub(crate) fn note_pcm(&mut self, pcm: &[i16]) {
-        self.loudest.mean_square = self.loudest.mean_square.max(mean_square(pcm));
-    }
-
-    /// The peak since the last time, 0 to 1.
-    pub(crate) fn take_level(&mut self) -> f32 {
-        std::mem::take(&mut self.loudest).level()
-    }
-}
-
-/// The loudest of some packets, as cheaply as each of them tells it.
-#[derive(Clone, Copy, Debug)]
-struct Loudest {
-    /// The least of their levels in −dBov.
-    quietness: u8,
-    /// The greatest mean square of their PCM.
-    mean_square: u32,
-}
-
-impl Default for Loudest {
-    fn default() -> Self {
-        Self { quietness: SILENT_DBOV, mean_square: 0 }
-    }
-}
-
-impl Loudest {
-    fn level(self) -> f32 {
-        let told = if self.quietness >= SILENT_DBOV { 0.0 } else { 10f32.powf(f32::from(self.quietness) / -20.0) };
-        told.max((self.mean_square as f32).sqrt() / 32_768.0)
-    }
-}
-
-/// From here on a level in −dBov is silence.
-const SILENT_DBOV: u8 = 90;
-
-/// The mean square of PCM; 0 for none.
-fn mean_square(pcm: &[i16]) -> u32 {
-    let energy: u64 = pcm
-        .chunks(2)
-        .map(|pair| u64::from(pair.iter().map(|s| i32::from(*s).pow(2).unsigned_abs()).sum::<u32>()))
-        .sum();
-    energy.checked_div(pcm.len() as u64).and_then(|mean| u32::try_from(mean).ok()).unwrap_or(0)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::{out_stream::OutStream, voice::Quality};
-
-    #[test]
-    fn the_loudest_packet_counts_and_once() {
-        let mut track = Track::new("TR_caller".into(), Origin::Gone, 0);
-        assert_eq!(track.take_level(), 0.0);
-        track.note_dbov(90);
-        track.note_pcm(&[]);
-        assert_eq!(track.take_level(), 0.0);
-        track.note_dbov(40);
-        track.note_dbov(20);
-        track.note_dbov(60);
-        track.note_pcm(&[100; 160]);
-        assert!((track.take_level() - 0.1).abs() < 1e-6);
-        track.note_pcm(&[i16::MIN; 161]);
-        track.note_pcm(&[3, -3]);
-        assert!((track.take_level() - 1.0).abs() < 1e-6);
-        assert_eq!(track.take_level(), 0.0);
-    }
 
     #[test]
     fn subscribers_hear_on_when_the_numbers_of_a_voice_begin_anew() {

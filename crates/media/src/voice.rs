@@ -66,6 +66,15 @@ impl Law {
     }
 }
 
+/// How long a payload lasts.
+pub(crate) fn milliseconds(codec: VoiceCodec, payload: &[u8]) -> u32 {
+    let ms = match codec {
+        VoiceCodec::Opus => opus::packet_samples(payload, 1_000).unwrap_or(20),
+        VoiceCodec::Pcmu | VoiceCodec::Pcma => payload.len() / 8,
+    };
+    u32::try_from(ms).unwrap_or(20)
+}
+
 /// From PCM at some rate to payloads.
 pub(crate) enum VoiceEncoder {
     Opus {
