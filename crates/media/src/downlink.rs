@@ -118,6 +118,12 @@ impl Downlink {
 
     /// The next 20 ms; `false` for silence, which is not written.
     pub(crate) fn next(&mut self, out: &mut [i16], now: Time) -> bool {
+        let is_voice = self.play(out, now);
+        self.jitter.note_silence(self.decoder.is_silent());
+        is_voice
+    }
+
+    fn play(&mut self, out: &mut [i16], now: Time) -> bool {
         match self.jitter.pop(now) {
             Frame::Packet { payload, offset, samples, arrived, .. } => {
                 self.concealed = 0;
@@ -199,5 +205,36 @@ mod tests {
                 assert!(rest < first_level / 20.0, "{codec:?} {n}: {rest}");
             }
         }
+    }
+
+    #[test]
+    fn what_a_late_moment_of_the_network_costs_is_given_back_in_pauses() {
+        let mut encoder = VoiceEncoder::new(VoiceCodec::Opus, RATE, crate::voice::Quality::default()).unwrap();
+        let mut downlink = Downlink::new(VoiceCodec::Opus, RATE, Jitter::default()).unwrap();
+        let (tone, mut bytes, mut waiting) = (tone(), [0; 400], Vec::new());
+        let mut heard_late = |frames: std::ops::Range<u64>, is_silent: bool| {
+            for n in frames {
+                let length = encoder.encode(if is_silent { &[0; FRAME] } else { &tone }, &mut bytes).unwrap();
+                waiting.push((n, bytes[..length].to_vec()));
+                let (came, now) = (Time::new(n * 20_000_000, 0), Time::new((n * 20 + 5) * 1_000_000, 0));
+                // What is said in 60 ms of the third second comes at its end.
+                if !(150..153).contains(&n) {
+                    for (n, bytes) in waiting.drain(..) {
+                        downlink.push(n as u16, n as u32 * 960, n == 0, &bytes, came);
+                    }
+                }
+                downlink.next(&mut [0; FRAME], now);
+            }
+            downlink.jitter.depth_duration()
+        };
+        let before = heard_late(0..150, false);
+        let after = heard_late(150..600, false);
+        assert!(after > before, "{after:?}, {before:?} before");
+        // The sender has no DTX: a pause is packets of silence. Each gives up one frame.
+        let paused = heard_late(600..640, true);
+        assert_eq!(after - paused, Duration::from_millis(20));
+        assert_eq!(heard_late(640..900, false), paused);
+        heard_late(900..940, true);
+        assert_eq!(heard_late(940..1_000, false), before);
     }
 }

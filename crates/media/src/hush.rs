@@ -14,12 +14,14 @@ pub(crate) struct Hush {
     /// Packets that have been decoded into silence since the last sound; the first byte is the length.
     known: [[u8; 1 + BYTES]; KNOWN],
     next: usize,
+    /// What was heard last is silence.
+    silent: bool,
 }
 
 impl Hush {
     /// For a decoder to PCM at `rate` Hz.
     pub(crate) fn new(rate: u32) -> Self {
-        Self { gate: Gate::new(rate), known: [[0; 1 + BYTES]; KNOWN], next: 0 }
+        Self { gate: Gate::new(rate), known: [[0; 1 + BYTES]; KNOWN], next: 0, silent: false }
     }
 
     /// Whether the packet goes on with a silence and is one that was silent in it before.
@@ -29,17 +31,25 @@ impl Hush {
 
     /// What a packet was decoded into.
     pub(crate) fn heard(&mut self, packet: &[u8], pcm: &[i16]) {
-        if !self.gate.is_silent(pcm) {
+        let silent = self.gate.is_silent(pcm);
+        if !silent {
             self.interrupted();
         } else if let Some(entry) = entry(packet).filter(|entry| !self.known.contains(entry)) {
             self.known[self.next] = entry;
             self.next = (self.next + 1) % KNOWN;
         }
+        self.silent = silent;
     }
 
     /// Something else than a silent packet was played.
     pub(crate) fn interrupted(&mut self) {
         self.known = [[0; 1 + BYTES]; KNOWN];
+        self.silent = false;
+    }
+
+    /// Whether what was heard last is silence, and was for 200 ms.
+    pub(crate) fn is_silent(&self) -> bool {
+        self.silent
     }
 }
 
@@ -64,7 +74,7 @@ mod tests {
             assert!(!hush.is_known(&[1, 2]), "frame {n}");
             hush.heard(&[1, 2], &silence);
         }
-        assert!(hush.is_known(&[1, 2]));
+        assert!(hush.is_known(&[1, 2]) && hush.is_silent());
         assert!(!hush.is_known(&[1]) && !hush.is_known(&[1, 2, 0]) && !hush.is_known(&[]));
         hush.heard(&[7; BYTES], &silence);
         hush.heard(&[8; BYTES + 1], &silence);
@@ -74,6 +84,6 @@ mod tests {
         }
         assert!(!hush.is_known(&[1, 2]) && hush.is_known(&[13]));
         hush.heard(&[13, 13], &loud);
-        assert!(!hush.is_known(&[13]));
+        assert!(!hush.is_known(&[13]) && !hush.is_silent());
     }
 }

@@ -188,6 +188,11 @@ impl VoiceDecoder {
         }
     }
 
+    /// Whether what was decoded last is known to be silence.
+    pub(crate) fn is_silent(&self) -> bool {
+        matches!(self, Self::Opus { hush, .. } if hush.is_silent())
+    }
+
     /// Makes up a frame that was lost, from what follows it if that is known.
     pub(crate) fn conceal(&mut self, next: Option<&[u8]>, out: &mut [i16]) -> bool {
         match (self, next) {

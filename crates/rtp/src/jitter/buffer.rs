@@ -11,6 +11,8 @@ use trunkline_types::Time;
 const CONCEALED_TICKS: u32 = 5;
 /// Ticks between two packets left out because the delay is too long.
 const DROP_EVERY: u32 = 10;
+/// Ticks after which packets that always waited were not needed.
+const UNNEEDED_TICKS: u32 = 250;
 /// A gap of more numbers than this is believed only when the next packet confirms it.
 const PLAUSIBLE_GAP: i64 = 3_000;
 /// What a packet's loss or arrival weighs in the share of losses: a memory of 4 s.
@@ -95,7 +97,9 @@ struct Playing {
 /// [`JitterBuffer::new`] but the place for long payloads, with the first of them.
 ///
 /// The delay is chosen anew at the beginning of each talkspurt. Within one it grows when the
-/// buffer runs empty and shrinks, one packet in ten ticks, only when it is two frames too long.
+/// buffer runs empty and shrinks, one packet in ten ticks, only when it is two frames too long; or,
+/// when what is played [is silence](JitterBuffer::note_silence), one frame that was not needed for
+/// five seconds.
 pub struct JitterBuffer {
     config: JitterConfig,
     frame: i64,
@@ -118,6 +122,10 @@ pub struct JitterBuffer {
     starved: u32,
     pausing: bool,
     since_drop: u32,
+    /// What was played last is silence.
+    silent: bool,
+    /// Ticks since fewer than two packets waited behind the one that was played.
+    unneeded: u32,
     /// The share of packets lost of late.
     losses: f32,
     /// See [`JitterBuffer::begin`].
@@ -153,6 +161,8 @@ impl JitterBuffer {
             starved: 0,
             pausing: false,
             since_drop: DROP_EVERY,
+            silent: false,
+            unneeded: 0,
             losses: 0.0,
             begun: None,
             stats: JitterStats::default(),
@@ -227,6 +237,13 @@ impl JitterBuffer {
             }
             None => self.starving(),
         }
+    }
+
+    /// Whether what was played last is silence, which only its decoder knows: a packet of that can be
+    /// left out unheard. A sender without DTX never pauses, and would be heard late for ever after
+    /// the network was once.
+    pub fn note_silence(&mut self, silent: bool) {
+        self.silent = silent;
     }
 
     /// Where the packet lies whose turn is next: what is known of it, and its payload. For who wants
@@ -331,6 +348,7 @@ impl JitterBuffer {
         let slot = self.without_lead(slot, now);
         let slot = self.shortened(slot, self.delay_of(slot, now));
         self.ring.take(slot.sequence);
+        self.unneeded = if self.ring.waiting() < 2 { 0 } else { self.unneeded.saturating_add(1) };
         self.next = slot.sequence.saturating_add(1);
         self.position = slot.timestamp.saturating_add(slot.samples);
         self.length = slot.samples;
@@ -359,14 +377,15 @@ impl JitterBuffer {
 
     /// The packet to play instead of this one when the delay is too long.
     fn shortened(&mut self, mut slot: Slot, mut delay: i64) -> Slot {
-        let allowed = self.frame.saturating_mul(2);
-        let bound = self.max.saturating_add(allowed);
+        let spare = self.silent && self.unneeded >= UNNEEDED_TICKS && slot.samples <= self.frame;
+        let bound = self.max.saturating_add(self.frame.saturating_mul(2));
+        let allowed = self.frame.saturating_mul(if spare { 1 } else { 2 });
         while let Some(after) = self.ring.get(slot.sequence.saturating_add(1)) {
             let once = delay > self.target().saturating_add(allowed) && self.since_drop >= DROP_EVERY;
             if !once && delay <= bound {
                 break;
             }
-            self.since_drop = 0;
+            (self.since_drop, self.unneeded) = (0, 0);
             count(&mut self.stats.dropped);
             self.ring.take(slot.sequence);
             delay = delay.saturating_sub(slot.samples);
@@ -377,6 +396,7 @@ impl JitterBuffer {
 
     /// The packet whose turn it is has not come, but a later one has.
     fn missing(&mut self, later: Slot, now: Time) -> Frame<'_> {
+        self.unneeded = 0;
         let half = self.frame / 2;
         let packets = later.sequence.saturating_sub(self.next);
         let room = later.timestamp.saturating_sub(self.position);
@@ -422,6 +442,7 @@ impl JitterBuffer {
 
     /// Nothing waits.
     fn starving(&mut self) -> Frame<'_> {
+        self.unneeded = 0;
         if !self.speaking {
             return Frame::Silence;
         }
