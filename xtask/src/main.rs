@@ -17,7 +17,7 @@ cargo xtask tidy                          the rules of the house
 cargo xtask test                          everything but the long runs; sets up what it needs
 cargo xtask bench signalling              calls per second, set-up latency, memory per dialog
 cargo xtask bench agents                  from a room's creation until a worker is asked
-cargo xtask bench media [--quick] [--quality] [--only-quality] [--tone SECONDS]
+cargo xtask bench media [--quick] [--rounds COUNT] [--quality] [--only-quality] [--tone SECONDS]
                                           calls per core, memory per call, set-up, delay; PESQ
 cargo xtask soak [--minutes N]            50 rooms for an hour, and what is left then
 cargo xtask fuzz [TARGET] [--seconds N]   one target or all, 60 seconds each by default";

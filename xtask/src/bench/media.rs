@@ -22,6 +22,7 @@ fn all(mut run: Run<'_>) -> Result<bool> {
     );
     println!("  phone: PCMU, 20 ms, RTP and RTCP; participant: Opus 20 ms over DTLS-SRTP, encoded at 32 kb/s, FB");
     println!("  (WB if the server asks for no more); towards the room: Opus 24 kb/s, NB, complexity 1");
+    println!("  what calls cost: {} rounds of each line with an aim, and the cheapest counts", run.options.rounds());
     println!("  speech: {}", if run.speech == "tone" { "a tone" } else { "Debian's Asterisk prompts" });
     let mut good = true;
     if !run.options.only_quality {

@@ -3,6 +3,7 @@
 use super::Server;
 use anyhow::{Context, Result, bail};
 use std::{
+    fmt,
     io::{Read, Write},
     net::TcpStream,
     time::Duration,
@@ -30,22 +31,49 @@ pub fn shares(server: &Server) -> Result<String> {
     Ok(texts.join(", "))
 }
 
-/// What they had no time for, as text; `None` if there was time for all.
-///
-/// # Errors
-/// If the server does not give its metrics.
-pub fn left_out(server: &Server) -> Result<Option<String>> {
-    Ok(left_out_of(&metrics(server.address("http"))?))
+/// What media threads had no time for.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub struct Lost {
+    /// Datagrams of participants that the kernel dropped.
+    dropped: f64,
+    /// Seconds of audio that were left out.
+    left_out: f64,
 }
 
-fn left_out_of(page: &str) -> Option<String> {
-    let sum = |name: &str| -> f64 {
-        let samples = page.lines().filter(|line| line.strip_prefix(name).is_some_and(|rest| rest.starts_with('{')));
-        samples.filter_map(|line| line.rsplit_once(' ')?.1.parse::<f64>().ok()).sum()
-    };
-    let (dropped, seconds) = (sum(DROPPED), sum(LEFT_OUT));
-    (dropped + seconds > 0.0)
-        .then(|| format!("{dropped} datagrams of participants dropped, {:.0} ms of audio left out", seconds * 1e3))
+impl Lost {
+    /// Until now.
+    ///
+    /// # Errors
+    /// If the server does not give its metrics.
+    pub fn by(server: &Server) -> Result<Self> {
+        Ok(Self::of(&metrics(server.address("http"))?))
+    }
+
+    /// By a page of metrics.
+    pub(super) fn of(page: &str) -> Self {
+        let sum = |name: &str| -> f64 {
+            let samples = page.lines().filter(|line| line.strip_prefix(name).is_some_and(|rest| rest.starts_with('{')));
+            samples.filter_map(|line| line.rsplit_once(' ')?.1.parse::<f64>().ok()).sum()
+        };
+        Self { dropped: sum(DROPPED), left_out: sum(LEFT_OUT) }
+    }
+
+    /// What was lost since `before`.
+    pub fn since(self, before: Self) -> Self {
+        Self { dropped: self.dropped - before.dropped, left_out: self.left_out - before.left_out }
+    }
+
+    /// Whether there was time for all.
+    pub fn is_nothing(self) -> bool {
+        self.dropped + self.left_out <= 0.0
+    }
+}
+
+impl fmt::Display for Lost {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { dropped, left_out } = self;
+        write!(f, "{dropped} datagrams of participants dropped, {:.0} ms of audio left out", left_out * 1e3)
+    }
 }
 
 /// The page `/metrics`.
@@ -102,8 +130,9 @@ mod tests {
                  {DROPPED}{{node_id=\"n\",thread=\"1\"}} 2\n{LEFT_OUT}{{node_id=\"n\"}} {seconds:.3}\n"
             )
         };
-        let told = left_out_of(&page(40, 0.18)).unwrap();
-        assert_eq!(told, "42 datagrams of participants dropped, 180 ms of audio left out");
-        assert_eq!(left_out_of(&page(0, 0.0).replace("} 2", "} 0")), None);
+        let lost = Lost::of(&page(40, 0.18));
+        assert_eq!(lost.to_string(), "42 datagrams of participants dropped, 180 ms of audio left out");
+        assert!(lost.since(lost).is_nothing() && Lost::of(&page(0, 0.0).replace("} 2", "} 0")).is_nothing());
+        assert!(!lost.is_nothing() && !Lost::of(&page(50, 0.18)).since(lost).is_nothing());
     }
 }
