@@ -87,6 +87,7 @@ fuzz_target!(|data: &[u8]| {
             Frame::Lost { next: None } => drop(decoder.conceal(&mut pcm[..160])),
             Frame::Silence => {}
         }
+        jitter.note_silence(millis % 8 > 0);
         assert!(jitter.depth_duration() < Duration::from_secs(10));
     }
 });
