@@ -97,6 +97,8 @@ impl Downlink {
 
     /// The next 20 ms as they came, for a phone that speaks the same codec.
     pub(crate) fn next_packet(&mut self, now: Time) -> Said<'_> {
+        // Nobody decodes it.
+        self.jitter.note_silence(false);
         match self.jitter.pop(now) {
             Frame::Packet { payload, offset: 0, samples, arrived, .. } => {
                 self.concealed = 0;
