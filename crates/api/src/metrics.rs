@@ -67,6 +67,9 @@ pub(crate) fn page(gauges: &Gauges, counts: &[Count], available: bool, node_id: 
     for (thread, dropped) in &gauges.media_dropped {
         page.sample(name, &[("thread", &thread.to_string())], u64::from(*dropped));
     }
+    let name = "trunkline_media_spared_seconds_total";
+    page.counter(name, "Time for which media threads that were late have encoded voices at complexity 0.");
+    page.value(name, &[], &format!("{:.3}", gauges.media_spared.as_secs_f64()));
     let name = "trunkline_media_left_out_seconds_total";
     page.counter(name, "Time for which media threads with too much to do have left out audio.");
     page.value(name, &[], &format!("{:.3}", gauges.media_left_out.as_secs_f64()));

@@ -290,6 +290,9 @@ pub enum MediaFact {
         thread: usize,
         /// The share of that second in which it did not wait, 0 to 1.
         busy: f32,
+        /// The time since the last report for which voices were encoded at the least complexity, for
+        /// rooms were late.
+        spared: Duration,
         /// The time since the last report for which rooms, or what phones say, were left out, for there
         /// was too much to do.
         left_out: Duration,

@@ -260,6 +260,8 @@ pub struct Gauges {
     pub media_dropped: BTreeMap<usize, u32>,
     /// The media threads have no room for another call.
     pub media_full: bool,
+    /// The time for which media threads that were late have encoded at the least complexity.
+    pub media_spared: Duration,
     /// The time for which media threads with too much to do have left out audio.
     pub media_left_out: Duration,
     /// Of all media threads.

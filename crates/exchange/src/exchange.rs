@@ -7,7 +7,7 @@ use crate::{
     calls::Calls,
     command::Gauges,
     guard::Guard,
-    load::Load,
+    load::{Fared, Load},
     outbound::Outbound,
     peers::Peers,
     pending::Pending,
@@ -189,9 +189,9 @@ impl Exchange {
                 self.timings.insert(thread, timings);
                 return;
             }
-            MediaFact::Load { thread, busy, left_out, dropped } => {
-                let (thread, busy, left_out, dropped) = (*thread, *busy, *left_out, *dropped);
-                return self.media_load(thread, busy, left_out, dropped, now, outputs);
+            MediaFact::Load { thread, busy, spared, left_out, dropped } => {
+                let fared = Fared { busy: *busy, spared: *spared, left_out: *left_out, dropped: *dropped };
+                return self.media_load(*thread, fared, now, outputs);
             }
             MediaFact::Peer(_) => {
                 let MediaFact::Peer(fact) = fact else { return };

@@ -34,6 +34,7 @@ pub(crate) struct Load {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum Matter {
     Refused,
+    Spared,
     LeftOut,
     Dropped,
 }
@@ -104,20 +105,29 @@ impl Load {
     }
 }
 
+/// What a media thread tells of its last second; see `MediaFact::Load`.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Fared {
+    pub(crate) busy: f32,
+    pub(crate) spared: Duration,
+    pub(crate) left_out: Duration,
+    pub(crate) dropped: u32,
+}
+
 impl Exchange {
     /// A media thread has told how it fares.
-    pub(crate) fn media_load(
-        &mut self,
-        thread: usize,
-        busy: f32,
-        left_out: Duration,
-        dropped: u32,
-        now: Time,
-        outputs: &mut Vec<Output>,
-    ) {
+    pub(crate) fn media_load(&mut self, thread: usize, fared: Fared, now: Time, outputs: &mut Vec<Output>) {
+        let Fared { busy, spared, left_out, dropped } = fared;
         self.load.report(thread, busy, now);
+        self.gauges.media_spared += spared;
         self.gauges.media_left_out += left_out;
         let more = dropped.saturating_sub(self.load.dropped.insert(thread, dropped).unwrap_or(0));
+        if !spared.is_zero() && self.load.is_news(Matter::Spared, now) {
+            let text = format!(
+                "media thread {thread} is late: voices of telephones are encoded at complexity 0 until it is not"
+            );
+            Self::log(Level::Info, None, text, outputs);
+        }
         if !left_out.is_zero() && self.load.is_news(Matter::LeftOut, now) {
             let text = format!("media thread {thread} has more to do than it can: {left_out:?} of audio left out");
             Self::log(Level::Warn, None, text, outputs);

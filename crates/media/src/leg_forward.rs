@@ -57,6 +57,7 @@ impl Thread {
                     uplink.skip(leg.gap);
                 }
                 let before = self.stages.enter(Stage::Encode);
+                uplink.spare(self.busy.is_sparing());
                 uplink.push(&leg.fresh, &mut self.frames);
                 self.stages.enter(before);
             }
@@ -98,6 +99,7 @@ impl Thread {
             }
             if let Some(uplink) = &mut track.uplink {
                 let before = self.stages.enter(Stage::Encode);
+                uplink.spare(self.busy.is_sparing());
                 uplink.push(&frame[..length], &mut self.frames);
                 self.stages.enter(before);
             }

@@ -138,9 +138,9 @@ fn run(mut thread: Thread, plans: &Receiver<Order>, clock: &Clock, sink: &Sink) 
         thread.wake_peers(now);
         more |= thread.tick_rooms(now);
         thread.flush(now);
-        if let Some((busy, left_out)) = thread.busy.report(now) {
+        if let Some(Report { busy, spared, left_out }) = thread.busy.report(now) {
             let dropped = batch::dropped(&thread.socket);
-            thread.facts.push(MediaFact::Load { thread: thread.index, busy, left_out, dropped });
+            thread.facts.push(MediaFact::Load { thread: thread.index, busy, spared, left_out, dropped });
         }
         if let Some(facts) = thread.reporting.due(&mut thread.facts, now) {
             sink(facts);
@@ -496,7 +496,7 @@ mod moving;
 mod reporting;
 
 pub(crate) use ahead::AHEAD;
-use busy::Busy;
+use busy::{Busy, Report};
 use moving::Take;
 pub(crate) use moving::{Order, handover};
 use reporting::Reporting;

@@ -192,6 +192,7 @@ impl Thread {
             track.loudness.pcm(&frame[..length], rate);
             if let Some(uplink) = &mut track.uplink {
                 let before = self.stages.enter(Stage::Encode);
+                uplink.spare(self.busy.is_sparing());
                 uplink.push(&frame[..length], &mut self.frames);
                 self.stages.enter(before);
             }

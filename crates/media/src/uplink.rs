@@ -52,6 +52,11 @@ impl Uplink {
         self.samples as u32 * 50
     }
 
+    /// Whether there is no time for more than the least complexity.
+    pub(crate) fn spare(&mut self, is_sparing: bool) {
+        self.encoder.spare(is_sparing);
+    }
+
     /// Takes PCM; each frame that is full goes to the others.
     pub(crate) fn push(&mut self, mut pcm: &[i16], frames: &mut Frames) {
         while !pcm.is_empty() {

@@ -82,6 +82,9 @@ pub(crate) enum VoiceEncoder {
         gate: Gate,
         /// Silence as it was encoded the last time: what is silent is not encoded twice.
         silence: Vec<u8>,
+        /// As configured, and as it is set.
+        complexity: u8,
+        set: u8,
     },
     G711 {
         law: Law,
@@ -100,13 +103,24 @@ impl VoiceEncoder {
         let bitrate = if rate > NARROW { quality.wideband } else { quality.narrowband };
         let config = EncoderConfig { rate, bitrate, complexity: quality.complexity, ..EncoderConfig::default() };
         let encoder = Encoder::new(config).map_err(|why| tracing::error!(%why, "no Opus encoder")).ok()?;
-        Some(Self::Opus { encoder, gate: Gate::new(rate), silence: Vec::new() })
+        let complexity = quality.complexity;
+        Some(Self::Opus { encoder, gate: Gate::new(rate), silence: Vec::new(), complexity, set: complexity })
+    }
+
+    /// Whether there is no time for more than the least complexity.
+    pub(crate) fn spare(&mut self, is_sparing: bool) {
+        if let Self::Opus { encoder, complexity, set, .. } = self {
+            let wanted = if is_sparing { 0 } else { *complexity };
+            if *set != wanted && encoder.set_complexity(wanted).is_ok() {
+                *set = wanted;
+            }
+        }
     }
 
     /// Encodes 20 ms; returns the bytes written, `None` if the codec refuses.
     pub(crate) fn encode(&mut self, frame: &[i16], out: &mut [u8]) -> Option<usize> {
         match self {
-            Self::Opus { encoder, gate, silence } => {
+            Self::Opus { encoder, gate, silence, .. } => {
                 let is_silent = gate.is_silent(frame);
                 if is_silent && !silence.is_empty() {
                     out.get_mut(..silence.len())?.copy_from_slice(silence);
@@ -256,6 +270,33 @@ mod tests {
                 let heard = level(&heard);
                 assert!((5_657.0 / 1.2..5_657.0 * 1.2).contains(&heard), "{codec:?} {from}→{to}: {heard}");
             }
+        }
+    }
+
+    #[test]
+    fn a_voice_is_encoded_with_less_work_only_while_that_is_asked_for() {
+        let quality = Quality { complexity: 5, ..Quality::default() };
+        let encoded = |quality: Quality, sparing: std::ops::Range<usize>| -> Vec<Vec<u8>> {
+            let mut encoder = VoiceEncoder::new(VoiceCodec::Opus, 8_000, quality).unwrap();
+            let packet = |frame| {
+                let mut bytes = [0; 400];
+                encoder.spare(sparing.contains(&frame));
+                let length = encoder.encode(&tone(8_000, frame), &mut bytes).unwrap();
+                bytes[..length].to_vec()
+            };
+            (0..60).map(packet).collect()
+        };
+        let (whole, spared) = (encoded(quality, 0..0), encoded(quality, 20..40));
+        assert_eq!(whole[..20], spared[..20]);
+        assert_ne!(whole[20..40], spared[20..40]);
+        let least = Quality { complexity: 0, ..quality };
+        assert_eq!(encoded(least, 0..0), encoded(quality, 0..60), "from the first frame on");
+        let mut decoder = VoiceDecoder::new(VoiceCodec::Opus, 8_000).unwrap();
+        for (frame, packet) in spared.iter().enumerate() {
+            let mut heard = [0; 160];
+            assert!(decoder.decode(packet, &mut heard));
+            let heard = level(&heard);
+            assert!(frame < 5 || (5_657.0 / 1.2..5_657.0 * 1.2).contains(&heard), "{frame}: {heard}");
         }
     }
 

@@ -156,7 +156,13 @@ mod tests {
     #[test]
     fn what_is_told_in_one_go_is_heard_in_order() {
         let (inbox, mut inputs) = inbox();
-        let load = |thread| MediaFact::Load { thread, busy: 0.5, left_out: Duration::ZERO, dropped: 0 };
+        let load = |thread| MediaFact::Load {
+            thread,
+            busy: 0.5,
+            spared: Duration::ZERO,
+            left_out: Duration::ZERO,
+            dropped: 0,
+        };
         inbox.put(Input::Tick);
         inbox.tell(Vec::new());
         inbox.tell(vec![load(1), load(2)]);
@@ -175,7 +181,12 @@ mod tests {
     #[test]
     fn what_is_told_in_one_go_has_a_bound() {
         let (inbox, mut inputs) = inbox();
-        let told = || vec![MediaFact::Load { thread: 0, busy: 0.5, left_out: Duration::ZERO, dropped: 0 }; 1_000];
+        let told = || {
+            vec![
+                MediaFact::Load { thread: 0, busy: 0.5, spared: Duration::ZERO, left_out: Duration::ZERO, dropped: 0 };
+                1_000
+            ]
+        };
         (0..17).for_each(|_| inbox.tell(told()));
         assert_eq!(inbox.waiting.load(Ordering::Relaxed), 17_000);
         assert!(!inbox.offer(Input::Tick));

@@ -56,8 +56,8 @@ impl Encoder {
         let state = &mut encoder.state;
         state.set(EncoderSetting::Vbr, 1)?;
         state.set(EncoderSetting::Signal, SIGNAL_VOICE)?;
-        state.set(EncoderSetting::Complexity, i32::from(config.complexity.min(10)))?;
         state.set(EncoderSetting::Dtx, i32::from(config.dtx))?;
+        encoder.set_complexity(config.complexity)?;
         encoder.set_bitrate(config.bitrate)?;
         encoder.set_loss(config.fec, config.loss_percent)?;
         Ok(encoder)
@@ -75,6 +75,14 @@ impl Encoder {
     pub fn set_bitrate(&mut self, bitrate: u32) -> Result<(), Error> {
         let bitrate = bitrate.clamp(500, 512_000);
         self.state.set(EncoderSetting::Bitrate, i32::try_from(bitrate).unwrap_or(512_000))
+    }
+
+    /// Works so hard from the next frame on: 0 to 10; more is taken as 10.
+    ///
+    /// # Errors
+    /// [`Error::Library`] when libopus refuses.
+    pub fn set_complexity(&mut self, complexity: u8) -> Result<(), Error> {
+        self.state.set(EncoderSetting::Complexity, i32::from(complexity.min(10)))
     }
 
     /// Expects another loss from the next frame on, as receivers report it.

@@ -16,7 +16,13 @@ use trunkline_types::LegId;
 /// For some seconds the only thread is so busy.
 fn busy(world: &mut World, share: f32) {
     for _ in 0..5 {
-        world.give(Input::Media(MediaFact::Load { thread: 0, busy: share, left_out: Duration::ZERO, dropped: 0 }));
+        world.give(Input::Media(MediaFact::Load {
+            thread: 0,
+            busy: share,
+            spared: Duration::ZERO,
+            left_out: Duration::ZERO,
+            dropped: 0,
+        }));
         world.wait(Duration::from_secs(1));
     }
 }
@@ -68,7 +74,13 @@ fn what_is_left_out_is_counted_and_said() {
     let mut world = world(Options::default());
     let left_out = Duration::from_millis(180);
     for _ in 0..3 {
-        world.give(Input::Media(MediaFact::Load { thread: 1, busy: 1.0, left_out, dropped: 0 }));
+        world.give(Input::Media(MediaFact::Load {
+            thread: 1,
+            busy: 1.0,
+            spared: Duration::ZERO,
+            left_out,
+            dropped: 0,
+        }));
     }
     assert_eq!(gauges(&mut world).media_left_out, 3 * left_out);
     let told = world.lines.iter().filter(|line| line.contains("media thread 1 has more to do than it can: 180ms"));
@@ -76,10 +88,35 @@ fn what_is_left_out_is_counted_and_said() {
 }
 
 #[test]
+fn less_work_on_voices_is_counted_and_said() {
+    let mut world = world(Options::default());
+    let spared = Duration::from_millis(900);
+    for _ in 0..2 {
+        world.give(Input::Media(MediaFact::Load {
+            thread: 1,
+            busy: 1.0,
+            spared,
+            left_out: Duration::ZERO,
+            dropped: 0,
+        }));
+    }
+    assert_eq!(gauges(&mut world).media_spared, 2 * spared);
+    let told =
+        world.lines.iter().filter(|line| line.contains("media thread 1 is late") && line.contains("complexity 0"));
+    assert_eq!(told.count(), 1, "{:?}", world.lines);
+}
+
+#[test]
 fn what_the_kernel_drops_is_counted_and_said_with_the_cure() {
     let mut world = world(Options::default());
     for dropped in [0, 7, 7] {
-        world.give(Input::Media(MediaFact::Load { thread: 1, busy: 0.1, left_out: Duration::ZERO, dropped }));
+        world.give(Input::Media(MediaFact::Load {
+            thread: 1,
+            busy: 0.1,
+            spared: Duration::ZERO,
+            left_out: Duration::ZERO,
+            dropped,
+        }));
         world.wait(Duration::from_secs(11));
     }
     assert_eq!(gauges(&mut world).media_dropped, [(1, 7)].into());

@@ -9,7 +9,13 @@ use trunkline_exchange::{Input, command::Code};
 fn a_request_for_a_call_too_many_is_refused_before_anything_is_sent() {
     let mut world = World::new();
     for _ in 0..5 {
-        world.give(Input::Media(MediaFact::Load { thread: 0, busy: 1.0, left_out: Duration::ZERO, dropped: 0 }));
+        world.give(Input::Media(MediaFact::Load {
+            thread: 0,
+            busy: 1.0,
+            spared: Duration::ZERO,
+            left_out: Duration::ZERO,
+            dropped: 0,
+        }));
     }
     let asked = world.dial(request());
     let error = world.error(asked);

@@ -1,4 +1,4 @@
-//! How much of its time a thread works, and what it leaves out when all of it is not enough.
+//! How much of its time a thread works, and what it spares and leaves out when all of it is not enough.
 
 use std::time::Duration;
 use trunkline_types::Time;
@@ -7,6 +7,10 @@ use trunkline_types::Time;
 const REPORT_EVERY: Duration = Duration::from_secs(1);
 /// Rooms that tick later than this are late.
 const LATE: Duration = Duration::from_millis(40);
+/// So long they may be late on end before voices are encoded with less work.
+const HURRIED: Duration = Duration::from_millis(100);
+/// So long that goes on: what was gained is not to be lost at once.
+const SPARED: Duration = Duration::from_secs(5);
 /// So long they may be late on end before something is left out.
 const ENDURED: Duration = Duration::from_millis(300);
 /// So late they must be then: what a pause of the machine has gathered is worked off.
@@ -21,10 +25,33 @@ pub(crate) struct Busy {
     waited: Duration,
     /// Of the time after it, what rooms, or what phones say, were left out for.
     pub(crate) left_out: Duration,
+    /// Of the time after it, that in which voices were encoded with less work.
+    spared: Duration,
     /// Rooms have ticked late ever since.
     late: Option<Time>,
+    /// Voices are encoded with less work.
+    sparing: Option<Sparing>,
     /// What phones say is left out, and was counted until then.
     resting: Option<Time>,
+}
+
+/// See [`Busy::is_sparing`].
+#[derive(Clone, Copy, Debug)]
+struct Sparing {
+    until: Time,
+    /// It was counted until then.
+    counted: Time,
+}
+
+/// How a thread has fared since the last report.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(crate) struct Report {
+    /// The share of its time that it worked, 0 to 1.
+    pub(crate) busy: f32,
+    /// For how long voices were encoded with less work.
+    pub(crate) spared: Duration,
+    /// For how long rooms, or what phones say, were left out.
+    pub(crate) left_out: Duration,
 }
 
 impl Busy {
@@ -41,13 +68,26 @@ impl Busy {
         if let Some(since) = self.resting {
             self.left_out += now.since(since);
         }
+        if let Some(Sparing { until, counted }) = self.sparing {
+            self.spared += now.since(counted);
+            self.sparing = (now < until).then_some(Sparing { until, counted: now });
+        }
         if behind <= LATE {
             (self.late, self.resting) = (None, None);
         } else {
             let endured = now.since(*self.late.get_or_insert(now));
+            if endured >= HURRIED {
+                self.sparing = Some(Sparing { until: now + SPARED, counted: now });
+            }
             let is_too_much = endured >= ENDURED && behind > TOO_LATE;
             self.resting = (self.resting.is_some() || is_too_much).then_some(now);
         }
+    }
+
+    /// Whether voices are to be encoded with the least work that libopus can do: rooms are late, or
+    /// were a moment ago. It is hardly heard, and comes before anything is left out.
+    pub(crate) fn is_sparing(&self) -> bool {
+        self.sparing.is_some()
     }
 
     /// Whether what phones say is left out now.
@@ -55,17 +95,16 @@ impl Busy {
         self.resting.is_some()
     }
 
-    /// The share of its time that the thread worked since the last report, and for how long it left
-    /// rooms out, if a report is due.
-    pub(crate) fn report(&mut self, now: Time) -> Option<(f32, Duration)> {
+    /// If a report is due.
+    pub(crate) fn report(&mut self, now: Time) -> Option<Report> {
         let passed = now.since(*self.since.get_or_insert(now));
         if passed < REPORT_EVERY {
             return None;
         }
         let waited = self.waited.as_secs_f32() / passed.as_secs_f32();
-        let left_out = std::mem::take(&mut self.left_out);
+        let (spared, left_out) = (std::mem::take(&mut self.spared), std::mem::take(&mut self.left_out));
         (self.since, self.waited) = (Some(now), Duration::ZERO);
-        Some(((1.0 - waited).clamp(0.0, 1.0), left_out))
+        Some(Report { busy: (1.0 - waited).clamp(0.0, 1.0), spared, left_out })
     }
 }
 
@@ -84,10 +123,33 @@ mod tests {
             busy.waited(at(n * 10), at(n * 10 + 4));
         }
         assert_eq!(busy.report(at(999)), None);
-        let (share, left_out) = busy.report(at(1_000)).unwrap();
-        assert!((share - 0.6).abs() < 0.001 && left_out.is_zero(), "{share}");
+        let report = busy.report(at(1_000)).unwrap();
+        assert!((report.busy - 0.6).abs() < 0.001 && report.left_out.is_zero(), "{report:?}");
         busy.waited(at(1_000), at(2_000));
-        assert_eq!(busy.report(at(2_000)), Some((0.0, Duration::ZERO)));
+        let idle = Report { busy: 0.0, spared: Duration::ZERO, left_out: Duration::ZERO };
+        assert_eq!(busy.report(at(2_000)), Some(idle));
+    }
+
+    #[test]
+    fn less_work_is_done_when_rooms_stay_late_and_for_a_while_after_it() {
+        let mut busy = Busy::default();
+        let ms = Duration::from_millis;
+        busy.waited(at(1_000), at(1_000));
+        // What a pause of the machine has gathered is worked off in time.
+        busy.is_behind(ms(90), at(1_000));
+        busy.is_behind(ms(60), at(1_090));
+        busy.is_behind(LATE, at(1_100));
+        assert!(!busy.is_sparing());
+        busy.is_behind(ms(41), at(1_200));
+        busy.is_behind(ms(41), at(1_300));
+        assert!(busy.is_sparing() && !busy.is_resting());
+        busy.is_behind(ms(0), at(1_310));
+        busy.is_behind(ms(0), at(6_299));
+        assert!(busy.is_sparing());
+        busy.is_behind(ms(0), at(6_300));
+        assert!(!busy.is_sparing());
+        let report = busy.report(at(6_400)).unwrap();
+        assert_eq!((report.spared, report.left_out), (SPARED, ms(0)));
     }
 
     #[test]

@@ -34,7 +34,7 @@ mod tests {
     use super::*;
 
     fn load() -> MediaFact {
-        MediaFact::Load { thread: 0, busy: 0.5, left_out: Duration::ZERO, dropped: 0 }
+        MediaFact::Load { thread: 0, busy: 0.5, spared: Duration::ZERO, left_out: Duration::ZERO, dropped: 0 }
     }
 
     fn urgent() -> MediaFact {
