@@ -202,11 +202,13 @@ fn line(run: &mut Run<'_>, Line { pairs, config, note, work, .. }: &Line) -> Res
             steady.said * 100.0
         );
     }
-    if !steady.lost.is_nothing() {
-        println!("       !!! not all was carried: {}; this line does not count", steady.lost);
+    if !steady.strain.is_lossless() {
+        println!("       !!! not all was carried: {}; this line does not count", steady.strain);
+    } else if !steady.strain.is_nothing() {
+        println!("       all was carried: {}", steady.strain);
     }
-    if !steady.lost_before.is_nothing() {
-        println!("       while one call after the other began: {}", steady.lost_before);
+    if !steady.strain_before.is_nothing() {
+        println!("       while one call after the other began: {}", steady.strain_before);
     }
     if !is_good(&steady.report) {
         println!(
@@ -220,27 +222,27 @@ fn line(run: &mut Run<'_>, Line { pairs, config, note, work, .. }: &Line) -> Res
 
 #[cfg(test)]
 mod tests {
-    use super::super::{Resident, stages::Lost};
+    use super::super::{Resident, stages::Strain};
     use super::*;
 
-    fn outcome(each: f64, failed: u32, lost: Lost) -> Outcome {
+    fn outcome(each: f64, failed: u32, strain: Strain) -> Outcome {
         let report = json!({ "callers": { "calls": 300, "failed": failed }, "participants": { "failures": [] } });
         let (before, during) = (Resident::default(), Resident::default());
-        let lost_before = Lost::default();
+        let strain_before = Strain::default();
         let steady =
-            Steady { report, media: 0.0, server: 0.0, load: 0.0, before, during, said: 1.0, lost, lost_before };
+            Steady { report, media: 0.0, server: 0.0, load: 0.0, before, during, said: 1.0, strain, strain_before };
         Outcome { steady, each, times: 1.0, megabytes: 0.25 }
     }
 
     #[test]
     fn the_cheapest_round_counts_of_those_that_carried_all() {
         let rounds = Rounds(vec![
-            outcome(1.0 / 290.0, 0, Lost::default()),
-            outcome(1.0 / 310.0, 0, Lost::default()),
-            outcome(1.0 / 330.0, 0, Lost::of("trunkline_media_left_out_seconds_total{} 2")),
-            outcome(1.0 / 350.0, 1, Lost::default()),
+            outcome(1.0 / 290.0, 0, Strain::default()),
+            outcome(1.0 / 310.0, 0, Strain::default()),
+            outcome(1.0 / 330.0, 0, Strain::of("trunkline_media_left_out_seconds_total{} 2")),
+            outcome(1.0 / 350.0, 1, Strain::default()),
         ]);
         assert!((rounds.calls_per_core() - 310.0).abs() < 1e-6);
-        assert!(Rounds(vec![outcome(0.003, 1, Lost::default())]).calls_per_core().is_nan());
+        assert!(Rounds(vec![outcome(0.003, 1, Strain::default())]).calls_per_core().is_nan());
     }
 }

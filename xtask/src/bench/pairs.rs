@@ -1,6 +1,6 @@
 //! Pairs of a caller and a headless participant on a server: `trunkline sim bridge`.
 
-use super::{Resident, Server, Usage, figures::number, stages::Lost};
+use super::{Resident, Server, Usage, figures::number, stages::Strain};
 use anyhow::{Context, Result, bail};
 use serde_json::{Value, json};
 use std::{
@@ -55,16 +55,16 @@ pub struct Steady {
     /// The share of their packets that the callers could send in time; well under 1 means that the
     /// load maker did not get the CPU it needed, and that the figures are too good.
     pub said: f64,
-    /// What the server had no time for meanwhile.
-    pub lost: Lost,
+    /// What came of it, meanwhile, that the server had too much to do.
+    pub strain: Strain,
     /// And before, while one call after the other began, which is more work than they are.
-    pub lost_before: Lost,
+    pub strain_before: Strain,
 }
 
 impl Steady {
     /// Whether all went well, and all that was said was carried.
     pub fn is_good(&self) -> bool {
-        is_good(&self.report) && self.lost.is_nothing()
+        is_good(&self.report) && self.strain.is_lossless()
     }
 }
 
@@ -129,11 +129,11 @@ impl Pairs {
             bail!("the load maker did not begin");
         }
         std::thread::sleep(Duration::from_secs_f64(self.ramp() + SETTLE));
-        let lost_before = Lost::by(server)?;
+        let strain_before = Strain::by(server)?;
         let (begin, load_begin) = (Usage::of(server.pid())?, Usage::of(load_pid)?);
         std::thread::sleep(Duration::from_secs_f64(self.interval));
         let (end, load_end) = (Usage::of(server.pid())?, Usage::of(load_pid)?);
-        let lost = Lost::by(server)?.since(lost_before);
+        let strain = Strain::by(server)?.since(strain_before);
         let during = server.resident()?;
         let mut rest = Vec::new();
         printed.read_to_end(&mut rest)?;
@@ -143,7 +143,7 @@ impl Pairs {
         let load = load_end.since(&load_begin, "").1;
         let open: f64 = (0..self.count).map(|n| seconds as f64 - f64::from(n) / self.rate).sum();
         let said = number(&report, "callers.sent") / (open * 50.0);
-        Ok(Steady { report, media, server: whole, load, before, during, said, lost, lost_before })
+        Ok(Steady { report, media, server: whole, load, before, during, said, strain, strain_before })
     }
 
     /// Runs them for so many seconds and returns the report.

@@ -11,7 +11,9 @@ use std::{
 
 /// The sum of each stage, seconds of the turns that were sampled.
 const SUM: &str = "trunkline_media_stage_seconds_sum";
-/// Datagrams that the kernel dropped before they were read, and seconds of audio that was left out.
+/// Seconds in which late threads encoded with less work, datagrams that the kernel dropped before they
+/// were read, and seconds of audio that was left out.
+const SPARED: &str = "trunkline_media_spared_seconds_total";
 const DROPPED: &str = "trunkline_media_dropped_datagrams_total";
 const LEFT_OUT: &str = "trunkline_media_left_out_seconds_total";
 /// How long the server may take to answer.
@@ -31,16 +33,18 @@ pub fn shares(server: &Server) -> Result<String> {
     Ok(texts.join(", "))
 }
 
-/// What media threads had no time for.
+/// What came of it that media threads had too much to do.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
-pub struct Lost {
+pub struct Strain {
+    /// Seconds in which voices of telephones were encoded at complexity 0.
+    spared: f64,
     /// Datagrams of participants that the kernel dropped.
     dropped: f64,
     /// Seconds of audio that were left out.
     left_out: f64,
 }
 
-impl Lost {
+impl Strain {
     /// Until now.
     ///
     /// # Errors
@@ -53,25 +57,37 @@ impl Lost {
     pub(super) fn of(page: &str) -> Self {
         let sum = |name: &str| -> f64 {
             let samples = page.lines().filter(|line| line.strip_prefix(name).is_some_and(|rest| rest.starts_with('{')));
-            samples.filter_map(|line| line.rsplit_once(' ')?.1.parse::<f64>().ok()).sum()
+            samples.filter_map(|line| line.rsplit_once(' ')?.1.parse::<f64>().ok()).fold(0.0, |sum, value| sum + value)
         };
-        Self { dropped: sum(DROPPED), left_out: sum(LEFT_OUT) }
+        Self { spared: sum(SPARED), dropped: sum(DROPPED), left_out: sum(LEFT_OUT) }
     }
 
-    /// What was lost since `before`.
+    /// What came since `before`.
     pub fn since(self, before: Self) -> Self {
-        Self { dropped: self.dropped - before.dropped, left_out: self.left_out - before.left_out }
+        Self {
+            spared: self.spared - before.spared,
+            dropped: self.dropped - before.dropped,
+            left_out: self.left_out - before.left_out,
+        }
+    }
+
+    /// Whether everything was carried.
+    pub fn is_lossless(self) -> bool {
+        self.dropped + self.left_out <= 0.0
     }
 
     /// Whether there was time for all.
     pub fn is_nothing(self) -> bool {
-        self.dropped + self.left_out <= 0.0
+        self.is_lossless() && self.spared <= 0.0
     }
 }
 
-impl fmt::Display for Lost {
+impl fmt::Display for Strain {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { dropped, left_out } = self;
+        let Self { spared, dropped, left_out } = self;
+        if *spared > 0.0 {
+            write!(f, "encoded at complexity 0 for {spared:.1} s, ")?;
+        }
         write!(f, "{dropped} datagrams of participants dropped, {:.0} ms of audio left out", left_out * 1e3)
     }
 }
@@ -130,9 +146,15 @@ mod tests {
                  {DROPPED}{{node_id=\"n\",thread=\"1\"}} 2\n{LEFT_OUT}{{node_id=\"n\"}} {seconds:.3}\n"
             )
         };
-        let lost = Lost::of(&page(40, 0.18));
-        assert_eq!(lost.to_string(), "42 datagrams of participants dropped, 180 ms of audio left out");
-        assert!(lost.since(lost).is_nothing() && Lost::of(&page(0, 0.0).replace("} 2", "} 0")).is_nothing());
-        assert!(!lost.is_nothing() && !Lost::of(&page(50, 0.18)).since(lost).is_nothing());
+        let strain = Strain::of(&page(40, 0.18));
+        assert_eq!(strain.to_string(), "42 datagrams of participants dropped, 180 ms of audio left out");
+        assert!(strain.since(strain).is_nothing() && Strain::of(&page(0, 0.0).replace("} 2", "} 0")).is_nothing());
+        let spared = Strain::of(&format!("{SPARED}{{node_id=\"n\"}} 1.5\n"));
+        assert!(
+            spared.is_lossless()
+                && !spared.is_nothing()
+                && spared.to_string().starts_with("encoded at complexity 0 for 1.5 s, 0")
+        );
+        assert!(!strain.is_lossless() && !Strain::of(&page(50, 0.18)).since(strain).is_nothing());
     }
 }
