@@ -30,8 +30,8 @@ struct Outcome {
     steady: Steady,
     /// CPU of the media thread per call, in shares of a core.
     each: f64,
-    /// The same in times of what its work takes alone.
-    times: f64,
+    /// What its work takes alone, likewise; NaN if nobody measured that.
+    alone: f64,
     /// What a call holds, MB.
     megabytes: f64,
 }
@@ -54,25 +54,33 @@ impl Rounds {
         self.0.iter().filter(|outcome| outcome.counts()).map(figure).fold(f64::NAN, f64::min)
     }
 
+    /// What a call costs in times of what its work takes alone, each at its cheapest: neighbours make
+    /// both dearer, and a floor that they raised would flatter.
+    fn times(&self) -> f64 {
+        self.least(|outcome| outcome.each) / self.least(|outcome| outcome.alone)
+    }
+
+    /// Whether no call failed in any round, and everything was carried in one of them.
+    fn is_good(&self) -> bool {
+        self.0.iter().all(|outcome| is_good(&outcome.steady.report)) && self.0.iter().any(|o| o.steady.is_good())
+    }
+
     /// Of the cheapest round, how many calls a core carries.
     fn calls_per_core(&self) -> f64 {
         1.0 / self.least(|outcome| outcome.each)
     }
 }
 
-/// Runs the lines, those with an aim in every round, and tells whether no call failed.
+/// Runs the lines, those with an aim in every round, and tells whether all went well.
 fn measure(run: &mut Run<'_>, lines: &[Line]) -> Result<(bool, Vec<Rounds>)> {
-    let mut good = true;
     let mut outcomes: Vec<_> = lines.iter().map(|_| Rounds::default()).collect();
     head();
     for round in 0..run.options.rounds() {
         for (line, rounds) in lines.iter().zip(&mut outcomes).filter(|(line, _)| round == 0 || line.is_aim) {
-            let outcome = self::line(run, line)?;
-            good &= is_good(&outcome.steady.report);
-            rounds.0.push(outcome);
+            rounds.0.push(self::line(run, line)?);
         }
     }
-    Ok((good, outcomes))
+    Ok((outcomes.iter().all(Rounds::is_good), outcomes))
 }
 
 /// G.711 on one side, Opus on the other: every packet is decoded and encoded.
@@ -98,7 +106,7 @@ pub fn transcoding(run: &mut Run<'_>) -> Result<bool> {
     let Some(idle) = fewest.0.first().map(|outcome| outcome.steady.before) else { return Ok(good) };
     println!("idle: {} MB, {} threads, {} files", idle.bytes / 1_000_000, idle.threads, idle.files);
     // Of the most calls that were carried whole: the more there are, the more work is shared.
-    let times = outcomes[..counts.len()].iter().map(|line| line.least(|outcome| outcome.times)).rfind(|t| !t.is_nan());
+    let times = outcomes[..counts.len()].iter().map(Rounds::times).rfind(|times| !times.is_nan());
     let megabytes = most.0.iter().map(|outcome| outcome.megabytes).fold(f64::NAN, f64::max);
     let aims = &mut run.aims;
     aims.at_least(&format!("G.711 ↔ Opus, calls per core, {many} at once"), 300.0, most.calls_per_core());
@@ -136,8 +144,8 @@ pub fn passing_through(run: &mut Run<'_>) -> Result<bool> {
     let Some(last) = outcomes.last() else { return Ok(good) };
     let what = format!("passed through, calls per core, by the cost of each of {many}");
     run.aims.at_least(&what, 1_150.0, last.calls_per_core());
-    let times = last.least(|outcome| outcome.times);
-    run.aims.at_most("  the same in times of what the datagrams take alone", Work::Forwarding.times(1_150.0), times);
+    let bar = Work::Forwarding.times(1_150.0);
+    run.aims.at_most("  the same in times of what the datagrams take alone", bar, last.times());
     Ok(good)
 }
 
@@ -183,11 +191,12 @@ fn line(run: &mut Run<'_>, Line { pairs, config, note, work, .. }: &Line) -> Res
     println!("       of the media thread's time: {}", stages::shares(&server)?);
     drop(server);
     let each = steady.media / count;
-    let mut times = f64::NAN;
+    let mut alone = f64::NAN;
     if let Some(work) = work {
         let floor = floor.until(Floor::now(&run.speech)?);
-        // Shares of a core to microseconds of 20 ms.
-        times = each * 20_000.0 / floor.of(*work);
+        // Microseconds of 20 ms to shares of a core.
+        alone = floor.of(*work) / 20_000.0;
+        let times = each / alone;
         println!(
             "       alone on this core, per call and 20 ms: codecs {:.1} µs, datagrams {:.1} µs; the media thread {:.1} µs, {times:.2} times {}",
             floor.codecs,
@@ -202,13 +211,12 @@ fn line(run: &mut Run<'_>, Line { pairs, config, note, work, .. }: &Line) -> Res
             steady.said * 100.0
         );
     }
-    if !steady.strain.is_lossless() {
-        println!("       !!! not all was carried: {}; this line does not count", steady.strain);
-    } else if !steady.strain.is_nothing() {
-        println!("       all was carried: {}", steady.strain);
+    let when = [("while one call after the other began", steady.strain_before), ("then", steady.strain)];
+    for (when, strain) in when.into_iter().filter(|(_, strain)| !strain.is_nothing()) {
+        println!("       {when}: {strain}");
     }
-    if !steady.strain_before.is_nothing() {
-        println!("       while one call after the other began: {}", steady.strain_before);
+    if !steady.is_lossless() {
+        println!("       !!! not all was carried; this line does not count");
     }
     if !is_good(&steady.report) {
         println!(
@@ -217,7 +225,7 @@ fn line(run: &mut Run<'_>, Line { pairs, config, note, work, .. }: &Line) -> Res
             steady.report["participants"]["failures"]
         );
     }
-    Ok(Outcome { steady, each, times, megabytes })
+    Ok(Outcome { steady, each, alone, megabytes })
 }
 
 #[cfg(test)]
@@ -231,7 +239,7 @@ mod tests {
         let strain_before = Strain::default();
         let steady =
             Steady { report, media: 0.0, server: 0.0, load: 0.0, before, during, said: 1.0, strain, strain_before };
-        Outcome { steady, each, times: 1.0, megabytes: 0.25 }
+        Outcome { steady, each, alone: each / 2.0, megabytes: 0.25 }
     }
 
     #[test]
@@ -243,6 +251,23 @@ mod tests {
             outcome(1.0 / 350.0, 1, Strain::default()),
         ]);
         assert!((rounds.calls_per_core() - 310.0).abs() < 1e-6);
+        assert!((rounds.times() - 2.0).abs() < 1e-6 && !rounds.is_good(), "a call failed");
         assert!(Rounds(vec![outcome(0.003, 1, Strain::default())]).calls_per_core().is_nan());
+    }
+
+    #[test]
+    fn a_floor_raised_in_one_round_flatters_no_other() {
+        let quiet = outcome(0.003, 0, Strain::default());
+        let noisy = Outcome { alone: 0.003, ..outcome(0.0031, 0, Strain::default()) };
+        let rounds = Rounds(vec![quiet, noisy]);
+        assert!((rounds.times() - 2.0).abs() < 1e-6 && rounds.is_good());
+    }
+
+    #[test]
+    fn a_line_that_left_something_out_while_calls_began_does_not_count() {
+        let strain_before = Strain::of("trunkline_media_left_out_seconds_total{} 2");
+        let mut round = outcome(0.003, 0, Strain::default());
+        round.steady.strain_before = strain_before;
+        assert!(!round.counts() && !Rounds(vec![round]).is_good());
     }
 }

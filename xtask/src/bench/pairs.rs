@@ -57,14 +57,19 @@ pub struct Steady {
     pub said: f64,
     /// What came of it, meanwhile, that the server had too much to do.
     pub strain: Strain,
-    /// And before, while one call after the other began, which is more work than they are.
+    /// And before, while one call after the other began.
     pub strain_before: Strain,
 }
 
 impl Steady {
     /// Whether all went well, and all that was said was carried.
     pub fn is_good(&self) -> bool {
-        is_good(&self.report) && self.strain.is_lossless()
+        is_good(&self.report) && self.is_lossless()
+    }
+
+    /// Whether all that was said was carried, from the first call on.
+    pub fn is_lossless(&self) -> bool {
+        self.strain_before.is_lossless() && self.strain.is_lossless()
     }
 }
 
