@@ -159,7 +159,12 @@ impl DecoderState {
 
     /// Decodes `packet`, or with `fec` the frame before it, or without a packet what was lost.
     /// With `fec` or without a packet all of `out` is filled, which must then be at most 120 ms.
-    pub(super) fn decode(&mut self, packet: Option<&[u8]>, out: &mut [i16], fec: bool) -> Result<usize, Error> {
+    pub(super) fn decode<S: Sample>(
+        &mut self,
+        packet: Option<&[u8]>,
+        out: &mut [S],
+        fec: bool,
+    ) -> Result<usize, Error> {
         let made_up = fec || packet.is_none();
         let longest = longest(self.rate);
         if made_up && (out.is_empty() || out.len() > longest || !out.len().is_multiple_of(self.rate as usize / 400)) {
@@ -177,8 +182,24 @@ impl DecoderState {
         let state = self.state.as_ptr();
         // SAFETY: libopus reads `bytes` from `data`, which may be null when there are none, and with
         // one channel writes at most `samples`, which `out` has.
-        count(unsafe { sys::opus_decode(state, data, bytes, out.as_mut_ptr(), samples, c_int::from(fec)) })
+        count(unsafe { S::DECODE(state, data, bytes, out.as_mut_ptr(), samples, c_int::from(fec)) })
     }
+}
+
+type Decode<S> = unsafe extern "C" fn(*mut sys::OpusDecoder, *const u8, i32, *mut S, c_int, c_int) -> c_int;
+
+/// What a decoder writes: 16 bits, or numbers between about -1 and 1.
+pub(super) trait Sample: Sized {
+    /// libopus' function for it.
+    const DECODE: Decode<Self>;
+}
+
+impl Sample for i16 {
+    const DECODE: Decode<Self> = sys::opus_decode;
+}
+
+impl Sample for f32 {
+    const DECODE: Decode<Self> = sys::opus_decode_float;
 }
 
 impl Drop for DecoderState {
