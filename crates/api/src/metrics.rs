@@ -63,9 +63,12 @@ pub(crate) fn page(gauges: &Gauges, counts: &[Count], available: bool, node_id: 
         page.value("trunkline_media_busy_ratio", &[("thread", &thread.to_string())], &format!("{busy:.3}"));
     }
     let name = "trunkline_media_dropped_datagrams_total";
-    page.counter(name, "Datagrams of WebRTC clients that the kernel dropped before a media thread read them.");
+    page.counter(
+        name,
+        "Datagrams of WebRTC clients and telephones that the kernel dropped before a media thread read them.",
+    );
     for (thread, dropped) in &gauges.media_dropped {
-        page.sample(name, &[("thread", &thread.to_string())], u64::from(*dropped));
+        page.sample(name, &[("thread", &thread.to_string())], *dropped);
     }
     let name = "trunkline_media_spared_seconds_total";
     page.counter(name, "Time for which media threads that were late have encoded voices at complexity 0.");

@@ -27,6 +27,9 @@ use std::{
 use trunkline_exchange::command::{Command, Reply};
 use trunkline_types::Random;
 
+/// Seconds after which who found no room may ask again; callers are told the same.
+const RETRY_AFTER: &str = "10";
+
 /// What the router needs to know.
 #[derive(Clone, Debug)]
 pub struct Config {
@@ -51,13 +54,14 @@ pub(crate) struct App {
     pub(crate) now: Clock,
 }
 
-/// The HTTP server: `/`, `/healthz`, `/metrics`, `/rtc…`, `/agent` and `/twirp/…`. What the exchange
+/// The HTTP server: `/`, `/healthz`, `/readyz`, `/metrics`, `/rtc…`, `/agent` and `/twirp/…`. What the exchange
 /// tells clients has to be put into `signals`, what it tells workers into `workers`.
 pub fn router(config: Config, control: Arc<dyn Control>, signals: Signals, workers: Workers, now: Clock) -> Router {
     let app = Arc::new(App { config, control, signals, workers, sif_trailer: sif_trailer(), now });
     let routes = Router::new()
         .route("/", get(async || "OK"))
         .route("/healthz", get(healthz))
+        .route("/readyz", get(readyz))
         .route("/metrics", get(metrics_page))
         .route("/rtc", any(rtc::dual))
         .route("/rtc/v1", any(rtc::single))
@@ -81,6 +85,20 @@ fn sif_trailer() -> [u8; 16] {
 
 async fn healthz(State(app): State<Arc<App>>) -> (StatusCode, &'static str) {
     if app.control.ready() { (StatusCode::OK, "OK") } else { (StatusCode::SERVICE_UNAVAILABLE, "NOT READY") }
+}
+
+/// Whether the next call should come here: not while the server drains, has no room for it, or does
+/// not answer.
+async fn readyz(State(app): State<Arc<App>>) -> Response {
+    let refused = |why: &'static str| {
+        (StatusCode::SERVICE_UNAVAILABLE, [(header::RETRY_AFTER, RETRY_AFTER)], why).into_response()
+    };
+    match app.control.ask(Command::Gauges).await {
+        _ if !app.control.ready() => refused("DRAINING"),
+        Ok(Reply::Gauges(gauges)) if gauges.media_full => refused("FULL"),
+        Ok(_) => "OK".into_response(),
+        Err(_) => refused("NO ANSWER"),
+    }
 }
 
 async fn metrics_page(State(app): State<Arc<App>>) -> Response {

@@ -26,6 +26,23 @@ async fn health_needs_no_token() {
 }
 
 #[tokio::test]
+async fn who_has_no_room_for_another_call_is_well_but_not_ready() {
+    let gauges = |media_full| Ok(Reply::Gauges(Box::new(Gauges { media_full, ..Gauges::default() })));
+    let (router, _) = Fake::new(move |_| gauges(false)).serve();
+    assert_eq!(get(&router, "/readyz").await.text(), "OK");
+
+    let (full, _) = Fake::new(move |_| gauges(true)).serve();
+    let (draining, _) = Fake { ready: false, ..Fake::new(move |_| gauges(false)) }.serve();
+    let (mute, _) = Fake::new(|_| Err(ApiError::new(Code::Unavailable, "it is stopping"))).serve();
+    for (router, why) in [(&full, "FULL"), (&draining, "DRAINING"), (&mute, "NO ANSWER")] {
+        let page = get(router, "/readyz").await;
+        assert_eq!((page.status, page.text()), (StatusCode::SERVICE_UNAVAILABLE, why));
+        assert_eq!(page.headers[header::RETRY_AFTER], "10");
+    }
+    assert_eq!(get(&full, "/healthz").await.status, StatusCode::OK);
+}
+
+#[tokio::test]
 async fn metrics_are_plain_text() {
     let (router, _) =
         Fake::new(|_| Ok(Reply::Gauges(Box::new(Gauges { calls_active: 2, ..Gauges::default() })))).serve();

@@ -296,9 +296,9 @@ pub enum MediaFact {
         /// The time since the last report for which rooms, or what phones say, were left out, for there
         /// was too much to do.
         left_out: Duration,
-        /// Datagrams of WebRTC clients that the kernel has dropped since the thread began, for they
-        /// were not read in time.
-        dropped: u32,
+        /// Datagrams that the kernel has dropped since the thread began, for they were not read in
+        /// time; those of telephones are known every ten seconds.
+        dropped: u64,
     },
     /// A built-in participant can be heard from now on.
     BuiltinReady {

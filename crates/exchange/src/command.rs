@@ -256,8 +256,8 @@ pub struct Gauges {
     pub agent_jobs: u64,
     /// By media thread, the share of its time that it is busy.
     pub media_busy: BTreeMap<usize, f32>,
-    /// By media thread, datagrams of WebRTC clients that the kernel has dropped.
-    pub media_dropped: BTreeMap<usize, u32>,
+    /// By media thread, datagrams that the kernel has dropped.
+    pub media_dropped: BTreeMap<usize, u64>,
     /// The media threads have no room for another call.
     pub media_full: bool,
     /// The time for which media threads that were late have encoded at the least complexity.

@@ -23,7 +23,7 @@ pub(crate) struct Load {
     limit: f32,
     threads: BTreeMap<usize, f32>,
     /// Datagrams that the kernel has dropped, by thread.
-    dropped: BTreeMap<usize, u32>,
+    dropped: BTreeMap<usize, u64>,
     /// When the audio of calls began that do not show yet.
     begun: BTreeMap<CallId, Time>,
     /// When the log was last told of each matter.
@@ -63,8 +63,8 @@ impl Load {
         &self.threads
     }
 
-    /// Datagrams of WebRTC clients that the kernel has dropped, by thread.
-    pub(crate) fn dropped(&self) -> &BTreeMap<usize, u32> {
+    /// Datagrams that the kernel has dropped, by thread.
+    pub(crate) fn dropped(&self) -> &BTreeMap<usize, u64> {
         &self.dropped
     }
 
@@ -111,7 +111,7 @@ pub(crate) struct Fared {
     pub(crate) busy: f32,
     pub(crate) spared: Duration,
     pub(crate) left_out: Duration,
-    pub(crate) dropped: u32,
+    pub(crate) dropped: u64,
 }
 
 impl Exchange {
@@ -134,8 +134,9 @@ impl Exchange {
         }
         if more > 0 && self.load.is_news(Matter::Dropped, now) {
             let text = format!(
-                "{more} datagrams of WebRTC clients were dropped before media thread {thread} could read them; a larger \
-                 `net.core.rmem_max` of the system holds more"
+                "{more} datagrams were dropped before media thread {thread} could read them; a larger \
+                 `net.core.rmem_max` of the system holds more of WebRTC clients, a larger `net.core.rmem_default` more \
+                 of telephones"
             );
             Self::log(Level::Warn, None, text, outputs);
         }

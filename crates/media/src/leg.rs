@@ -1,6 +1,7 @@
 //! A SIP leg: its sockets, its codec, what it hears and says.
 
 use crate::{
+    batch,
     frame::{FRAME, Frames},
     leg_codec::LegCodec,
     soon::{soon, soon_at},
@@ -88,6 +89,8 @@ pub(crate) struct Leg {
     /// How long its audio takes, once there is some.
     latency: Option<Box<Latency>>,
     next_latency: Time,
+    /// Datagrams that the kernel had dropped of its RTP when it was last asked.
+    dropped: u32,
     /// When the oldest of what waits in `out` came.
     pub(crate) waiting_since: Option<Time>,
     /// When the oldest of what has just been sent came.
@@ -195,6 +198,7 @@ impl Leg {
             stats: LegStats::default(),
             latency: None,
             next_latency: now + stages::REPORT_EVERY,
+            dropped: 0,
             waiting_since: None,
             sent_since: None,
             round_trip: RoundTrip::default(),
@@ -434,16 +438,24 @@ impl Leg {
         }
     }
 
-    /// Tells now and then how long its audio takes.
-    pub(crate) fn report_latency(&mut self, now: Time, facts: &mut Vec<MediaFact>) {
+    /// Tells now and then how long its audio takes; whether it was time to.
+    pub(crate) fn report_latency(&mut self, now: Time, facts: &mut Vec<MediaFact>) -> bool {
         if now < self.next_latency {
-            return;
+            return false;
         }
         self.next_latency = now + stages::REPORT_EVERY;
         if let Some(latency) = &self.latency {
             let (up, down) = (latency.up.summary(), latency.down.summary());
             facts.push(MediaFact::Latency { leg: self.key.clone(), up, down });
         }
+        true
+    }
+
+    /// Datagrams of its RTP that the kernel has dropped since this was last asked, for they were not
+    /// read in time.
+    pub(crate) fn newly_dropped(&mut self) -> u64 {
+        let before = std::mem::replace(&mut self.dropped, batch::dropped(&self.rtp));
+        u64::from(self.dropped.wrapping_sub(before))
     }
 
     /// Its final counters.

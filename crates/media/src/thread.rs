@@ -139,7 +139,7 @@ fn run(mut thread: Thread, plans: &Receiver<Order>, clock: &Clock, sink: &Sink) 
         more |= thread.tick_rooms(now);
         thread.flush(now);
         if let Some(Report { busy, spared, left_out }) = thread.busy.report(now) {
-            let dropped = batch::dropped(&thread.socket);
+            let dropped = thread.dropped + u64::from(batch::dropped(&thread.socket));
             thread.facts.push(MediaFact::Load { thread: thread.index, busy, spared, left_out, dropped });
         }
         if let Some(facts) = thread.reporting.due(&mut thread.facts, now) {
@@ -153,6 +153,8 @@ pub(crate) struct Thread {
     pub(crate) index: usize,
     pub(crate) stages: Stages,
     pub(crate) busy: Busy,
+    /// Datagrams of telephones that the kernel has dropped, as far as legs have told.
+    pub(crate) dropped: u64,
     pub(crate) poll: Poll,
     pub(crate) legs: Slab<Box<Leg>>,
     leg_index: HashMap<LegKey, usize>,
@@ -214,6 +216,7 @@ impl Thread {
                 move || clock()
             }),
             busy: Busy::default(),
+            dropped: 0,
             poll,
             legs: Slab::new(),
             leg_index: HashMap::new(),
@@ -404,6 +407,7 @@ impl Thread {
             return;
         };
         let mut leg = self.legs.remove(index);
+        self.dropped += leg.newly_dropped();
         // A socket that cannot be taken off the list goes with its descriptor.
         let _ = self.poll.registry().deregister(&mut leg.rtp);
         let _ = self.poll.registry().deregister(&mut leg.rtcp);

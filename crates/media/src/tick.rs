@@ -57,7 +57,9 @@ impl Thread {
         for at in 0..room.legs.len() {
             let Some(leg) = room.legs.get(at).and_then(|index| self.legs.get_mut(*index)) else { continue };
             leg.check_silence(now, &mut self.facts);
-            leg.report_latency(now, &mut self.facts);
+            if leg.report_latency(now, &mut self.facts) {
+                self.dropped += leg.newly_dropped();
+            }
             leg.report_done(&mut self.facts);
             if let Some(until) = leg.draining
                 && (now >= until || !room.is_speaking())

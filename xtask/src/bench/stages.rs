@@ -88,7 +88,7 @@ impl fmt::Display for Strain {
         if *spared > 0.0 {
             write!(f, "encoded at complexity 0 for {spared:.1} s, ")?;
         }
-        write!(f, "{dropped} datagrams of participants dropped, {:.0} ms of audio left out", left_out * 1e3)
+        write!(f, "{dropped} datagrams dropped, {:.0} ms of audio left out", left_out * 1e3)
     }
 }
 
@@ -147,7 +147,7 @@ mod tests {
             )
         };
         let strain = Strain::of(&page(40, 0.18));
-        assert_eq!(strain.to_string(), "42 datagrams of participants dropped, 180 ms of audio left out");
+        assert_eq!(strain.to_string(), "42 datagrams dropped, 180 ms of audio left out");
         assert!(strain.since(strain).is_nothing() && Strain::of(&page(0, 0.0).replace("} 2", "} 0")).is_nothing());
         let spared = Strain::of(&format!("{SPARED}{{node_id=\"n\"}} 1.5\n"));
         assert!(

@@ -241,3 +241,23 @@ fn the_sockets_have_their_turn_between_many_rooms() {
     thread.forget_if_empty(place);
     assert_eq!(thread.ticking.len(), waiting - 1);
 }
+
+#[test]
+fn what_the_kernel_drops_of_a_phone_is_counted_once() {
+    let mut driven = Driven::new(TICK);
+    let leg = driven.thread.legs.get_mut(driven.index()).unwrap();
+    socket2::SockRef::from(&leg.rtp).set_recv_buffer_size(16 * 1_024).unwrap();
+    let phone = driven.phone.try_clone().unwrap();
+    let flood = |to| (0..500).for_each(|_| assert_eq!(phone.send_to(&[0; 1_000], to).unwrap(), 1_000));
+    flood(driven.address);
+    driven.turn();
+    assert_eq!(driven.thread.dropped, 0, "it is not time to ask");
+    (0..PACKETS).for_each(|n| driven.say(n));
+    driven.turn();
+    let dropped = driven.thread.dropped;
+    assert!(dropped > 0);
+    // And those of the seconds after, when it hangs up.
+    flood(driven.address);
+    driven.thread.plan(MediaPlan::Close { leg: driven.leg.clone() }, driven.now);
+    assert!((dropped + 1..=dropped + 500).contains(&driven.thread.dropped));
+}
