@@ -8,7 +8,7 @@ pub mod dtmf_detect;
 pub mod g711;
 pub mod g722;
 pub mod gate;
-pub mod halve;
+mod halve;
 pub mod mix;
 pub mod music;
 pub mod noise;
