@@ -54,8 +54,8 @@ pub(crate) struct App {
     pub(crate) now: Clock,
 }
 
-/// The HTTP server: `/`, `/healthz`, `/readyz`, `/metrics`, `/rtc…`, `/agent` and `/twirp/…`. What the exchange
-/// tells clients has to be put into `signals`, what it tells workers into `workers`.
+/// The HTTP server: `/`, `/healthz`, `/readyz`, `/metrics`, `/rtc…`, `/agent` and `/twirp/…`. What the
+/// exchange tells clients has to be put into `signals`, what it tells workers into `workers`.
 pub fn router(config: Config, control: Arc<dyn Control>, signals: Signals, workers: Workers, now: Clock) -> Router {
     let app = Arc::new(App { config, control, signals, workers, sif_trailer: sif_trailer(), now });
     let routes = Router::new()
@@ -96,8 +96,8 @@ async fn readyz(State(app): State<Arc<App>>) -> Response {
     match app.control.ask(Command::Gauges).await {
         _ if !app.control.ready() => refused("DRAINING"),
         Ok(Reply::Gauges(gauges)) if gauges.media_full => refused("FULL"),
-        Ok(_) => "OK".into_response(),
-        Err(_) => refused("NO ANSWER"),
+        Ok(Reply::Gauges(_)) => "OK".into_response(),
+        _ => refused("NO ANSWER"),
     }
 }
 

@@ -77,9 +77,10 @@ impl Thread {
             Ok(leg) => Some(leg),
         };
         if let Some((take, leg)) = self.awaited.take().zip(leg)
-            && let Err((leg, why)) = self.enter(leg, &take.room, now)
+            && let Err((mut leg, why)) = self.enter(leg, &take.room, now)
         {
             tracing::error!(call = %leg.key.call, %why, "a leg could not be moved; it is closed");
+            self.dropped += leg.newly_dropped();
             self.facts.push(leg.close());
         }
         true
