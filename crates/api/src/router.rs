@@ -24,11 +24,11 @@ use std::{
     sync::Arc,
     time::Duration,
 };
-use trunkline_exchange::command::{Command, Reply};
+use trunkline_exchange::{
+    RETRY_AFTER,
+    command::{Command, Reply},
+};
 use trunkline_types::Random;
-
-/// Seconds after which who found no room may ask again; callers are told the same.
-const RETRY_AFTER: &str = "10";
 
 /// What the router needs to know.
 #[derive(Clone, Debug)]

@@ -37,3 +37,4 @@ mod transfers;
 pub use config::Config;
 pub use exchange::Exchange;
 pub use port::{Input, Output};
+pub use sip_side::RETRY_AFTER;

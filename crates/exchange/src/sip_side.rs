@@ -9,8 +9,8 @@ use trunkline_sip::{
 };
 use trunkline_types::{CallId, Time};
 
-/// What 503 asks the far end to wait, seconds.
-pub(crate) const RETRY_AFTER: &str = "10";
+/// What 503 asks who found no room to wait, seconds: callers and, over HTTP, load balancers.
+pub const RETRY_AFTER: &str = "10";
 
 impl Exchange {
     pub(crate) fn sip_received(&mut self, received: Received, now: Time, outputs: &mut Vec<Output>) {
