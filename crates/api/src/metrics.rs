@@ -95,6 +95,9 @@ fn timings(page: &mut Page, gauges: &Gauges) {
     let name = "trunkline_audio_down_seconds";
     page.head(name, "histogram", "From a WebRTC packet to the caller's RTP packet, jitter buffer included, all calls.");
     page.histogram(name, &[], &timings.audio_down);
+    let name = "trunkline_media_jitter_target_seconds";
+    page.head(name, "histogram", "The delay that jitter buffers aimed at, for each WebRTC packet played to a caller.");
+    page.histogram(name, &[], &timings.jitter_target);
     let name = "trunkline_media_stage_seconds";
     page.head(name, "histogram", "What media threads do, and for how long at a time; one turn in 31 is measured.");
     for stage in Stage::ALL {
@@ -204,6 +207,7 @@ mod tests {
         has(r#"trunkline_audio_down_seconds_sum{node_id="n"} 5.091000000"#);
         has(r#"trunkline_audio_down_seconds_count{node_id="n"} 4"#);
         has(r#"trunkline_audio_up_seconds_count{node_id="n"} 0"#);
+        has(r#"trunkline_media_jitter_target_seconds_count{node_id="n"} 0"#);
         has(r#"trunkline_media_stage_seconds_sum{node_id="n",stage="encode"} 0.000040000"#);
         has(r#"trunkline_media_stage_seconds_count{node_id="n",stage="srtp"} 0"#);
     }

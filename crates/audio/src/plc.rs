@@ -4,6 +4,8 @@
 //! Unlike there nothing is delayed: what was already played cannot be blended any more, so that the
 //! made-up signal begins at its height and glides back to its own.
 
+use crate::pitch::most_alike;
+
 /// The unit of all lengths: samples per millisecond at 8 kHz.
 const PER_MILLISECOND: usize = 8;
 /// Pitch periods lie between 5 and 15 ms (66 to 200 Hz).
@@ -94,11 +96,7 @@ impl Concealer {
     /// The period at which the end of what was played resembles itself most.
     fn period(&self) -> usize {
         let history = &self.history[..HISTORY * self.scale];
-        let (shortest, longest) = (SHORTEST * self.scale, LONGEST * self.scale);
-        // First every other period over every other sample, then the neighbours of the best in full.
-        let rough = best(history, COMPARED * self.scale, (shortest..=longest).step_by(2), 2);
-        let near = rough.saturating_sub(1).max(shortest)..=(rough + 1).min(longest);
-        best(history, COMPARED * self.scale, near, 1)
+        most_alike(history, COMPARED * self.scale, SHORTEST * self.scale..=LONGEST * self.scale).0
     }
 
     /// The sample `loss.made` after the loss began.
@@ -145,28 +143,6 @@ impl Concealer {
 fn blend(from: f32, to: f32, at: usize, over: usize) -> f32 {
     let weight = (at + 1) as f32 / (over + 1) as f32;
     from + (to - from) * weight
-}
-
-/// Of `periods` the one with the greatest normalised correlation over the last `compared` samples, of
-/// which every `stride`th counts.
-fn best(history: &[i16], compared: usize, periods: impl Iterator<Item = usize>, stride: usize) -> usize {
-    let recent = &history[history.len() - compared..];
-    let mut best = (f32::MIN, 0);
-    for period in periods {
-        let earlier = &history[history.len() - compared - period..];
-        let (mut alike, mut energy) = (0.0f32, 0.0f32);
-        for (a, b) in recent.iter().zip(earlier).step_by(stride) {
-            let (a, b) = (f32::from(*a), f32::from(*b));
-            alike += a * b;
-            energy += b * b;
-        }
-        // Near silence nothing resembles anything.
-        let score = alike / energy.max(compared as f32).sqrt();
-        if score > best.0 {
-            best = (score, period);
-        }
-    }
-    best.1
 }
 
 #[cfg(test)]

@@ -17,7 +17,7 @@ const KEY_LOUDNESS: i16 = 5_800;
 
 impl Leg {
     /// Takes 20 ms of the room, of which the oldest came at `since`, and sends a packet when one is
-    /// full.
+    /// full. Whether it was the room that was listened to.
     pub(crate) fn say(
         &mut self,
         said: Said<'_>,
@@ -25,22 +25,24 @@ impl Leg {
         now: Time,
         buffer: &mut [u8],
         stages: &mut Stages,
-    ) {
+    ) -> bool {
         let mut played = [0; FRAME];
         let own = self.codec.samples_in(20).min(FRAME);
         let is_played_to = self.media.is_some() && self.play_on(&mut played[..own]);
         // Until the call is answered the room is not for the far end, but what is played to it is.
         if self.started.is_none() && !is_played_to {
-            return;
+            return false;
         }
-        let Some(media) = self.media.as_ref().filter(|m| m.flowing.send) else { return };
+        let Some(media) = self.media.as_ref().filter(|m| m.flowing.send) else { return false };
         let event_type = media.telephone_event;
         let samples = self.codec.samples_in(usize::try_from(media.ptime.as_millis()).unwrap_or(20).clamp(10, 60));
         let payload_type = media.payload_type;
         if self.out.capacity() == 0 {
             self.make_room_to_say();
         }
-        match (self.keys.tick(self.timestamp), event_type) {
+        let key = self.keys.tick(self.timestamp);
+        let is_of_room = !is_played_to && !matches!(key, DtmfTick::Event(_));
+        match (key, event_type) {
             (DtmfTick::Event(event), Some(event_type)) => {
                 self.send(event.marker, event_type, event.timestamp, &event.payload, buffer, stages);
                 self.timestamp = self.timestamp.wrapping_add(self.codec.ticks(self.codec.samples_in(20)));
@@ -62,6 +64,14 @@ impl Leg {
             self.timestamp = self.timestamp.wrapping_add(self.codec.ticks(samples));
         }
         self.report(now, buffer);
+        is_of_room
+    }
+
+    /// What comes after a packet that is shorter than 20 ms, in the same 20 ms.
+    pub(crate) fn say_on(&mut self, payload: &[u8], ticks: u32, buffer: &mut [u8], stages: &mut Stages) {
+        if let Some(payload_type) = self.media.as_ref().map(|media| media.payload_type) {
+            self.relay(payload_type, payload, ticks, buffer, stages);
+        }
     }
 
     /// 20 ms of the room.

@@ -32,6 +32,7 @@ mod peers;
 mod ports;
 mod recent;
 mod reception;
+mod rest;
 mod room;
 mod rooms;
 mod rtc_socket;

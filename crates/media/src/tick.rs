@@ -119,7 +119,10 @@ impl Thread {
                 let has_voice = downlink.next(&mut frame[..length], now);
                 self.stages.enter(mixing);
                 if has_voice {
-                    oldest = [oldest, downlink.begun()].into_iter().flatten().min();
+                    if let Some(begun) = downlink.begun() {
+                        oldest = Some(oldest.map_or(begun, |oldest| oldest.min(begun)));
+                        self.stages.timings.jitter_target.record(downlink.target());
+                    }
                     mix::add(&mut said[..length], &frame[..length]);
                     spoken = true;
                 }
@@ -171,13 +174,24 @@ impl Thread {
         }
         leg.mixed = false;
         // Nothing is taken out before somebody listens: the first word is kept.
-        let said = match voice.and_then(|(_, track)| track.downlink.as_mut()).filter(|_| leg.is_started()) {
-            Some(downlink) => downlink.next_packet(now),
-            None => Said::Nothing,
-        };
-        leg.say(said, None, now, &mut self.buffer, &mut self.stages);
+        let mut downlink = voice.and_then(|(_, track)| track.downlink.as_mut()).filter(|_| leg.is_started());
+        let frame = downlink.as_ref().map_or(0, |downlink| downlink.frame_ticks());
+        let said = downlink.as_mut().map_or(Said::Nothing, |downlink| downlink.next_packet(now));
+        let mut left = if let Said::Packet(_, ticks, _) = said { frame.saturating_sub(ticks) } else { 0 };
+        let is_heard = leg.say(said, None, now, &mut self.buffer, &mut self.stages);
+        while let Some(downlink) = downlink.as_mut().filter(|_| left > 0)
+            && let Said::Packet(payload, ticks, _) = downlink.next_packet(now)
+        {
+            left = left.saturating_sub(ticks.max(1));
+            if is_heard {
+                leg.say_on(payload, ticks, &mut self.buffer, &mut self.stages);
+            }
+        }
         if let Some(since) = leg.sent_since.take() {
             self.stages.moves(index, Way::Down, since);
+            if let Some(downlink) = downlink {
+                self.stages.timings.jitter_target.record(downlink.target());
+            }
         }
         room.drop_finished();
         true

@@ -16,6 +16,8 @@ const SUM: &str = "trunkline_media_stage_seconds_sum";
 const SPARED: &str = "trunkline_media_spared_seconds_total";
 const DROPPED: &str = "trunkline_media_dropped_datagrams_total";
 const LEFT_OUT: &str = "trunkline_media_left_out_seconds_total";
+/// The delay that jitter buffers aimed at, for each packet.
+const TARGET: &str = "trunkline_media_jitter_target_seconds";
 /// How long the server may take to answer.
 const PATIENCE: Duration = Duration::from_secs(5);
 
@@ -31,6 +33,19 @@ pub fn shares(server: &Server) -> Result<String> {
     }
     let texts: Vec<_> = shares.iter().map(|(stage, share)| format!("{stage} {:.0}%", share * 100.0)).collect();
     Ok(texts.join(", "))
+}
+
+/// The mean delay that the server's jitter buffers have aimed at, milliseconds.
+///
+/// # Errors
+/// If the server does not give its metrics, or has played nothing yet.
+pub fn jitter_target(server: &Server) -> Result<f64> {
+    let page = metrics(server.address("http"))?;
+    let (count, sum) = (total(&page, &format!("{TARGET}_count")), total(&page, &format!("{TARGET}_sum")));
+    if count <= 0.0 {
+        bail!("the server's metrics hold no {TARGET}");
+    }
+    Ok(sum / count * 1e3)
 }
 
 /// What came of it that media threads had too much to do.
@@ -55,11 +70,7 @@ impl Strain {
 
     /// By a page of metrics.
     pub(super) fn of(page: &str) -> Self {
-        let sum = |name: &str| -> f64 {
-            let samples = page.lines().filter(|line| line.strip_prefix(name).is_some_and(|rest| rest.starts_with('{')));
-            samples.filter_map(|line| line.rsplit_once(' ')?.1.parse::<f64>().ok()).fold(0.0, |sum, value| sum + value)
-        };
-        Self { spared: sum(SPARED), dropped: sum(DROPPED), left_out: sum(LEFT_OUT) }
+        Self { spared: total(page, SPARED), dropped: total(page, DROPPED), left_out: total(page, LEFT_OUT) }
     }
 
     /// What came since `before`.
@@ -104,6 +115,12 @@ fn metrics(address: &str) -> Result<String> {
         bail!("the server gave no metrics: {head}");
     }
     Ok(body.to_owned())
+}
+
+/// All samples of a metric.
+fn total(page: &str, name: &str) -> f64 {
+    let samples = page.lines().filter(|line| line.strip_prefix(name).is_some_and(|rest| rest.starts_with('{')));
+    samples.filter_map(|line| line.rsplit_once(' ')?.1.parse::<f64>().ok()).fold(0.0, |sum, value| sum + value)
 }
 
 fn of_page(page: &str) -> Vec<(String, f64)> {

@@ -66,6 +66,8 @@ pub struct Timings {
     pub audio_up: Histogram,
     /// Of all its legs; see [`LegStats::audio_down`](super::LegStats::audio_down).
     pub audio_down: Histogram,
+    /// The delay that the jitter buffers aimed at, for each packet that was played to telephones.
+    pub jitter_target: Histogram,
     /// How long it stayed in each [`Stage`] at a time, by `Stage as usize`. One turn of its loop in
     /// [`SAMPLED`] is measured, and of that turn everything: the sums have the proportions of the
     /// thread's time, and are a [`SAMPLED`]th of it. Time asleep is in none of them.
@@ -81,6 +83,7 @@ impl Timings {
     pub fn merge(&mut self, other: &Self) {
         self.audio_up.merge(&other.audio_up);
         self.audio_down.merge(&other.audio_down);
+        self.jitter_target.merge(&other.jitter_target);
         for (stage, more) in self.stages.iter_mut().zip(&other.stages) {
             stage.merge(more);
         }

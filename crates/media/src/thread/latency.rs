@@ -29,6 +29,9 @@ const WORK: Duration = Duration::from_micros(300);
 /// From the arrival of a packet of WebRTC to the next time its room's turn comes.
 const BEFORE_TURN: Duration = Duration::from_millis(5);
 
+/// Of the codec, whichever it is.
+const PAYLOAD_TYPE: u8 = 0;
+
 /// A thread that a test drives, with a clock that the test sets.
 struct Driven {
     thread: Thread,
@@ -42,6 +45,10 @@ struct Driven {
 
 impl Driven {
     fn new(ptime: Duration) -> Self {
+        Self::speaking(Codec::Pcmu, ptime)
+    }
+
+    fn speaking(codec: Codec, ptime: Duration) -> Self {
         let nanos = Arc::new(AtomicU64::new(0));
         let read = nanos.clone();
         let clock = Arc::new(move || Time::new(read.load(Ordering::Relaxed), 0));
@@ -51,18 +58,18 @@ impl Driven {
         let phone = StdUdpSocket::bind("127.0.0.1:0").unwrap();
         let address = phone.local_addr().unwrap();
         let mut driven = Self { thread, nanos, now: Time::default(), leg, room: "RM_latency".into(), phone, address };
-        driven.open(ptime);
+        driven.open(codec, ptime);
         driven
     }
 
     /// A leg whose track somebody hears, and a participant's track that it hears.
-    fn open(&mut self, ptime: Duration) {
+    fn open(&mut self, codec: Codec, ptime: Duration) {
         let (leg, room) = (self.leg.clone(), self.room.clone());
         let media = LegMedia {
             remote: Some(self.phone.local_addr().unwrap()),
             remote_rtcp: None,
-            codec: Codec::Pcmu,
-            payload_type: 0,
+            codec,
+            payload_type: PAYLOAD_TYPE,
             telephone_event: Some(101),
             telephone_event_clock: 8_000,
             crypto: None,
@@ -94,10 +101,14 @@ impl Driven {
     }
 
     fn hear(&mut self, n: u64, payload: &[u8]) {
+        self.hear_at(n, n * 960, payload);
+    }
+
+    fn hear_at(&mut self, n: u64, timestamp: u64, payload: &[u8]) {
         let now = Time::new((self.now + TICK.saturating_sub(BEFORE_TURN)).nanos, 0);
         let room = self.thread.rooms.named(&self.room).unwrap();
         let heard = room.tracks.iter_mut().find_map(|(_, track)| track.downlink.as_mut()).unwrap();
-        heard.push(n as u16, n as u32 * 960, n == 0, payload, now);
+        heard.push(n as u16, timestamp as u32, n == 0, payload, now);
     }
 
     /// 20 ms with a packet from the phone and one from the participant.
@@ -145,8 +156,13 @@ impl Driven {
 }
 
 fn opus() -> Vec<u8> {
+    opus_of(20)
+}
+
+/// A packet of so many milliseconds.
+fn opus_of(millis: usize) -> Vec<u8> {
     let mut encoder = Encoder::new(EncoderConfig { rate: 48_000, ..EncoderConfig::default() }).unwrap();
-    let pcm: Vec<i16> = (0..960).map(|n| if n % 80 < 40 { 8_000 } else { -8_000 }).collect();
+    let pcm: Vec<i16> = (0..48 * millis).map(|n| if n % 80 < 40 { 8_000 } else { -8_000 }).collect();
     let mut payload = vec![0; 1_275];
     let length = encoder.encode(&pcm, &mut payload).unwrap();
     payload.truncate(length);
@@ -182,6 +198,40 @@ fn a_calls_audio_is_measured_both_ways() {
         assert!(times >= turns, "{stage:?} was measured {times} times in {turns} turns");
     }
     assert_eq!(timings.stages[Stage::Srtp as usize].count(), 0);
+}
+
+#[test]
+fn the_delay_that_is_aimed_at_is_told_for_each_packet() {
+    for codec in [Codec::Pcmu, Codec::Opus] {
+        let (mut driven, opus) = (Driven::speaking(codec, TICK), opus());
+        (0..PACKETS).for_each(|n| driven.tick(n, &opus));
+        let (_, stats, timings) = driven.close();
+        let targets = timings.jitter_target.summary();
+        assert_eq!(targets.count, stats.audio_down.count, "{codec:?}");
+        assert_eq!((targets.p50_us, targets.max_us), (20_000, 20_000), "{codec:?}");
+    }
+}
+
+#[test]
+fn packets_of_10_ms_all_reach_a_phone_that_speaks_their_codec() {
+    let (mut driven, opus) = (Driven::speaking(Codec::Opus, TICK), opus_of(10));
+    driven.phone.set_nonblocking(true).unwrap();
+    let mut heard = Vec::new();
+    for n in 0..200 {
+        driven.hear_at(2 * n, 2 * n * 480, &opus);
+        driven.hear_at(2 * n + 1, (2 * n + 1) * 480, &opus);
+        driven.say(n);
+        driven.turn();
+        let mut bytes = [0; 1_500];
+        while let Ok(length) = driven.phone.recv(&mut bytes) {
+            if bytes[1] & 0x7f == PAYLOAD_TYPE && bytes[HEADER_BYTES..length] == opus {
+                heard.push(u32::from_be_bytes(bytes[4..8].try_into().unwrap()));
+            }
+        }
+    }
+    // A few wait in the buffer.
+    assert!((390..=400).contains(&heard.len()), "{} of 400", heard.len());
+    assert!(heard.windows(2).all(|pair| pair[1].wrapping_sub(pair[0]) == 480), "{heard:?}");
 }
 
 #[test]

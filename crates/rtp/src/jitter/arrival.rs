@@ -4,8 +4,6 @@
 const BUCKET_MS: i64 = 5;
 /// 400 ms.
 const BUCKETS: usize = 80;
-/// The share of packets that shall arrive before their turn.
-const PERCENTILE: f32 = 0.96;
 /// How much more the next packet weighs: a mean memory of 500 packets, 10 s of 20 ms.
 const GROW: f32 = 1.0 / 0.998;
 /// A network nothing is known of counts as one on which so many packets were punctual: what comes late
@@ -97,13 +95,13 @@ impl ArrivalDelays {
         self.weight *= GROW;
     }
 
-    /// The delay within which nearly all packets come.
-    pub(super) fn percentile(&self) -> i64 {
+    /// The delay within which that share of the packets comes.
+    pub(super) fn percentile(&self, share: f32) -> i64 {
         let (mut seen, mut edge) = (0.0, 0_i64);
         for bucket in &self.buckets {
             edge = edge.saturating_add(BUCKET_MS);
             seen += bucket;
-            if seen >= self.total * PERCENTILE {
+            if seen >= self.total * share {
                 break;
             }
         }
@@ -122,11 +120,11 @@ mod tests {
         for n in 0..500 {
             delays.packet(n * 160, n * 160 + late(n));
         }
-        assert_eq!(delays.percentile() / 8, 65);
+        assert_eq!(delays.percentile(0.96) / 8, 65);
         for n in 500..3_000 {
             delays.packet(n * 160, n * 160);
         }
-        assert_eq!(delays.percentile() / 8, 5);
+        assert_eq!(delays.percentile(0.96) / 8, 5);
     }
 
     #[test]
@@ -136,13 +134,13 @@ mod tests {
         let late = |n: i64| (100 - 20 * (n - 25)).clamp(0, 100) * 8 * i64::from(n >= 25);
         for n in 0..500 {
             delays.packet(n * 160, n * 160 + late(n));
-            assert_eq!(delays.percentile() / 8, 5, "packet {n}");
+            assert_eq!(delays.percentile(0.96) / 8, 5, "packet {n}");
         }
         let mut delays = ArrivalDelays::new(8_000, 3_200);
         for n in 0..50 {
             delays.packet(n * 160, n * 160 + (n * 7 % 13) * 5 * 8);
         }
-        assert!(delays.percentile() / 8 >= 55, "{}", delays.percentile() / 8);
+        assert!(delays.percentile(0.96) / 8 >= 55, "{}", delays.percentile(0.96) / 8);
     }
 
     #[test]
@@ -155,11 +153,11 @@ mod tests {
                 short.packet(n * 160, n * 160 + late(n));
             }
             if n >= 396_000 {
-                assert_eq!(long.percentile(), short.percentile(), "packet {n}");
+                assert_eq!(long.percentile(0.96), short.percentile(0.96), "packet {n}");
             }
             assert!(long.weight <= HEAVY * GROW && long.total.is_finite());
         }
-        assert_eq!(long.percentile() / 8, 35);
+        assert_eq!(long.percentile(0.96) / 8, 35);
     }
 
     #[test]
@@ -180,6 +178,6 @@ mod tests {
         let mut delays = ArrivalDelays::new(8_000, 3_200);
         delays.packet(0, 0);
         assert_eq!(delays.packet(160, 80_000).ideal, 80_000);
-        assert_eq!(delays.percentile() / 8, 5);
+        assert_eq!(delays.percentile(0.96) / 8, 5);
     }
 }

@@ -11,8 +11,11 @@ use trunkline_types::Time;
 const CONCEALED_TICKS: u32 = 5;
 /// Ticks between two packets left out because the delay is too long.
 const DROP_EVERY: u32 = 10;
-/// Ticks after which packets that always waited were not needed.
-const UNNEEDED_TICKS: u32 = 250;
+/// The share of packets that shall arrive before their turn.
+const PUNCTUAL: f32 = 0.96;
+/// The share of packets that shall still arrive before their turn when a delay that has grown is made
+/// shorter: more, or what comes late now and then would be made up each time.
+const KEPT: f32 = 0.99;
 /// A gap of more numbers than this is believed only when the next packet confirms it.
 const PLAUSIBLE_GAP: i64 = 3_000;
 /// What a packet's loss or arrival weighs in the share of losses: a memory of 4 s.
@@ -97,9 +100,9 @@ struct Playing {
 /// [`JitterBuffer::new`] but the place for long payloads, with the first of them.
 ///
 /// The delay is chosen anew at the beginning of each talkspurt. Within one it grows when the
-/// buffer runs empty and shrinks, one packet in ten ticks, only when it is two frames too long; or,
-/// when what is played [is silence](JitterBuffer::note_silence), one frame that was not needed for
-/// five seconds.
+/// buffer runs empty. Who can say the same in less time takes [a frame more](JitterBuffer::has_spare)
+/// then; where nobody does, it shrinks by one packet in ten ticks, and only when it is two frames too
+/// long.
 pub struct JitterBuffer {
     config: JitterConfig,
     frame: i64,
@@ -121,11 +124,8 @@ pub struct JitterBuffer {
     /// Ticks played without a packet since the last one, which may belong to packets lost.
     starved: u32,
     pausing: bool,
-    since_drop: u32,
-    /// What was played last is silence.
-    silent: bool,
-    /// Ticks since fewer than two packets waited behind the one that was played.
-    unneeded: u32,
+    /// Ticks since the delay has become shorter, or longer.
+    since_change: u32,
     /// The share of packets lost of late.
     losses: f32,
     /// See [`JitterBuffer::begin`].
@@ -160,9 +160,7 @@ impl JitterBuffer {
             playing: None,
             starved: 0,
             pausing: false,
-            since_drop: DROP_EVERY,
-            silent: false,
-            unneeded: 0,
+            since_change: DROP_EVERY,
             losses: 0.0,
             begun: None,
             stats: JitterStats::default(),
@@ -222,7 +220,7 @@ impl JitterBuffer {
     /// What to play now; to be called once per frame. A packet shorter than a frame plays only for
     /// its length: call again in the same tick for the rest.
     pub fn pop(&mut self, now: Time) -> Frame<'_> {
-        self.since_drop = self.since_drop.saturating_add(1);
+        self.since_change = self.since_change.saturating_add(1);
         if let Some(frame) = self.rest() {
             return self.packet(frame);
         }
@@ -239,11 +237,22 @@ impl JitterBuffer {
         }
     }
 
-    /// Whether what was played last is silence, which only its decoder knows: a packet of that can be
-    /// left out unheard. A sender without DTX never pauses, and would be heard late for ever after
-    /// the network was once.
-    pub fn note_silence(&mut self, silent: bool) {
-        self.silent = silent;
+    /// Whether the delay is a frame longer than it need be: the next packet could be played in this tick
+    /// too, and would still have waited as long as nearly all have needed to be in time. Who can say two
+    /// frames in less time, or leave one out unheard, may call [`pop`](JitterBuffer::pop) once more. A
+    /// sender without DTX never pauses, and would be heard late for ever after the network was once.
+    pub fn has_spare(&self, now: Time) -> bool {
+        let is_over = self.playing.is_none_or(|p| p.offset.saturating_add(self.frame) >= p.slot.samples);
+        let next = self.ring.get(self.next).filter(|_| self.speaking && is_over);
+        next.map(|slot| self.delay_of(slot, now))
+            // Nearly always it has come but now.
+            .filter(|delay| *delay >= self.min())
+            .is_some_and(|delay| delay >= self.target().max(self.delays.percentile(KEPT)))
+    }
+
+    /// The delay has been made shorter by less than a frame: no packet need be left out for a while.
+    pub fn note_shortened(&mut self) {
+        self.since_change = 0;
     }
 
     /// Where the packet lies whose turn is next: what is known of it, and its payload. For who wants
@@ -348,7 +357,6 @@ impl JitterBuffer {
         let slot = self.without_lead(slot, now);
         let slot = self.shortened(slot, self.delay_of(slot, now));
         self.ring.take(slot.sequence);
-        self.unneeded = if self.ring.waiting() < 2 { 0 } else { self.unneeded.saturating_add(1) };
         self.next = slot.sequence.saturating_add(1);
         self.position = slot.timestamp.saturating_add(slot.samples);
         self.length = slot.samples;
@@ -377,15 +385,14 @@ impl JitterBuffer {
 
     /// The packet to play instead of this one when the delay is too long.
     fn shortened(&mut self, mut slot: Slot, mut delay: i64) -> Slot {
-        let spare = self.silent && self.unneeded >= UNNEEDED_TICKS && slot.samples <= self.frame;
-        let bound = self.max.saturating_add(self.frame.saturating_mul(2));
-        let allowed = self.frame.saturating_mul(if spare { 1 } else { 2 });
+        let allowed = self.frame.saturating_mul(2);
+        let bound = self.max.saturating_add(allowed);
         while let Some(after) = self.ring.get(slot.sequence.saturating_add(1)) {
-            let once = delay > self.target().saturating_add(allowed) && self.since_drop >= DROP_EVERY;
+            let once = delay > self.target().saturating_add(allowed) && self.since_change >= DROP_EVERY;
             if !once && delay <= bound {
                 break;
             }
-            (self.since_drop, self.unneeded) = (0, 0);
+            self.since_change = 0;
             count(&mut self.stats.dropped);
             self.ring.take(slot.sequence);
             delay = delay.saturating_sub(slot.samples);
@@ -396,7 +403,6 @@ impl JitterBuffer {
 
     /// The packet whose turn it is has not come, but a later one has.
     fn missing(&mut self, later: Slot, now: Time) -> Frame<'_> {
-        self.unneeded = 0;
         let half = self.frame / 2;
         let packets = later.sequence.saturating_sub(self.next);
         let room = later.timestamp.saturating_sub(self.position);
@@ -442,10 +448,10 @@ impl JitterBuffer {
 
     /// Nothing waits.
     fn starving(&mut self) -> Frame<'_> {
-        self.unneeded = 0;
         if !self.speaking {
             return Frame::Silence;
         }
+        self.since_change = 0;
         self.starved = self.starved.saturating_add(1);
         if self.pausing || self.starved > CONCEALED_TICKS {
             self.speaking = false;
@@ -473,9 +479,13 @@ impl JitterBuffer {
     }
 
     fn target(&self) -> i64 {
-        let min = samples_of(self.config.min, self.config.clock_rate);
+        let min = self.min();
         let repair = if self.repairs() { self.frame } else { 0 };
-        self.delays.percentile().max(min).saturating_add(repair).min(self.max.max(min))
+        self.delays.percentile(PUNCTUAL).max(min).saturating_add(repair).min(self.max.max(min))
+    }
+
+    fn min(&self) -> i64 {
+        samples_of(self.config.min, self.config.clock_rate)
     }
 
     /// Whether it pays to wait for the packet after a lost one.
