@@ -4,6 +4,7 @@ use crate::{
     batch,
     frame::{FRAME, Frames},
     leg_codec::LegCodec,
+    playout::Playout,
     soon::{soon, soon_at},
     sound::Player,
     stages::{self, Way},
@@ -25,8 +26,6 @@ use trunkline_rtp::{
 use trunkline_sdp::Crypto;
 use trunkline_types::{Histogram, Time, VoiceCodec};
 
-/// What is kept of the caller's voice before it is mixed: five frames of 20 ms at 16 kHz.
-pub(crate) const PLAYOUT: usize = FRAME * 5;
 /// Between two reports.
 pub(crate) const REPORT_EVERY: Duration = Duration::from_secs(5);
 /// How loud the line is when nobody speaks, in −dBov (RFC 3389 §3).
@@ -67,12 +66,11 @@ pub(crate) struct Leg {
     pub(crate) passed: Frames,
     /// The highest sequence number passed on, with the rollovers.
     pub(crate) extended: Option<u64>,
-    /// Its voice is part of a mix: somebody hears it who does not hear it over WebRTC.
-    pub(crate) mixed: bool,
     /// A frame of comfort noise in Opus.
     pub(crate) quiet: Box<[u8]>,
-    /// The caller's voice, waiting for its turn in the mix.
-    pub(crate) voice: VecDeque<i16>,
+    /// The caller's voice, waiting for its turn in a mix: while somebody hears it who does not hear it
+    /// over WebRTC.
+    playout: Option<Box<Playout>>,
     /// What the room says, waiting for a whole packet.
     pub(crate) out: VecDeque<i16>,
     /// From the leg's rate to the room's and back, if they differ.
@@ -182,9 +180,8 @@ impl Leg {
             fresh: Vec::new(),
             passed: Frames::default(),
             extended: None,
-            mixed: false,
             quiet: Box::default(),
-            voice: VecDeque::new(),
+            playout: None,
             out: VecDeque::new(),
             resamplers: None,
             noise: ComfortNoise::new(COMFORT, u64::from(seed)),
@@ -263,7 +260,7 @@ impl Leg {
     fn hear_anew(&mut self) {
         self.concealer = None;
         (self.fresh, self.passed) = Default::default();
-        self.voice = VecDeque::default();
+        self.playout = self.playout.take().map(|_| Box::new(Playout::new(self.codec.rate())));
     }
 
     /// Allocates what hearing its codec needs, with the first packet, so that nothing is allocated
@@ -273,7 +270,6 @@ impl Leg {
         let (fresh, passed) = if self.takes_packets() { (0, PASSED) } else { (packet * 2, 0) };
         self.fresh = Vec::with_capacity(fresh);
         self.passed = Frames::with_room(passed, PASSED_BYTES);
-        self.voice = VecDeque::with_capacity(PLAYOUT + packet);
         self.concealer = Some(Box::new(Concealer::new(self.codec.rate())));
     }
 
@@ -298,9 +294,27 @@ impl Leg {
     pub(crate) fn unheard(&mut self) {
         self.fresh.clear();
         self.passed.clear();
-        self.voice.clear();
         self.gap = 0;
-        self.mixed = false;
+        self.playout = None;
+    }
+
+    /// Whether its voice is part of a mix.
+    pub(crate) fn is_mixed(&self) -> bool {
+        self.playout.is_some()
+    }
+
+    /// Its voice is part of a mix from now on, or is not.
+    pub(crate) fn mix(&mut self, is_mixed: bool) {
+        if is_mixed != self.is_mixed() {
+            self.playout = is_mixed.then(|| Box::new(Playout::new(self.codec.rate())));
+        }
+    }
+
+    /// Some more of its voice, for the mix it is part of.
+    pub(crate) fn play_out(&mut self, pcm: &[i16]) {
+        if let Some(playout) = &mut self.playout {
+            playout.push(pcm);
+        }
     }
 
     /// What the room speaks over WebRTC from now on.
@@ -360,13 +374,14 @@ impl Leg {
 
     /// The next 20 ms of the caller's voice at the room's rate; silence where there is none.
     pub(crate) fn hear(&mut self, frame: &mut [i16]) {
+        let Some(playout) = &mut self.playout else { return };
         let Some(resamplers) = &mut self.resamplers else {
-            take(&mut self.voice, frame);
+            playout.next(frame);
             return;
         };
         let mut own = [0; FRAME];
         let samples = usize::try_from(self.codec.rate() / 50).unwrap_or(FRAME).min(FRAME);
-        take(&mut self.voice, &mut own[..samples]);
+        playout.next(&mut own[..samples]);
         resamplers.0.process(&own[..samples], frame);
     }
 
@@ -412,9 +427,7 @@ impl Leg {
     pub(crate) fn ring(&mut self, frame: &mut [i16; FRAME]) -> Option<usize> {
         let length = self.codec.samples_in(20).min(FRAME);
         self.ringing.as_mut()?.fill(&mut frame[..length]);
-        if self.mixed && self.voice.len() < PLAYOUT {
-            self.voice.extend(&frame[..length]);
-        }
+        self.play_out(&frame[..length]);
         Some(length)
     }
 

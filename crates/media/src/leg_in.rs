@@ -1,12 +1,6 @@
 //! What a SIP leg hears: RTP and RTCP of the far end.
 
-use crate::{
-    batch::Inbound,
-    frame::Frame,
-    leg::{Leg, PLAYOUT},
-    leg_codec::PACKET_SAMPLES,
-    stages::Stages,
-};
+use crate::{batch::Inbound, frame::Frame, leg::Leg, leg_codec::PACKET_SAMPLES, stages::Stages};
 use std::net::SocketAddr;
 use trunkline_call::media::{MediaFact, timings::Stage};
 use trunkline_rtp::{Judgement, Packet, ReportSource, digit_of, rtcp};
@@ -215,7 +209,7 @@ impl Leg {
 
     /// Whether its voice is needed as PCM. What is only passed on is not.
     fn is_decoded(&self) -> bool {
-        self.mixed || !self.takes_packets() || self.detector.is_some()
+        self.is_mixed() || !self.takes_packets() || self.detector.is_some()
     }
 
     /// Keeps a packet in the room's codec as it came, for those who hear it over WebRTC.
@@ -235,10 +229,6 @@ impl Leg {
         if !self.takes_packets() && self.fresh.len() + pcm.len() <= self.fresh.capacity() {
             self.fresh.extend_from_slice(pcm);
         }
-        if self.mixed {
-            // A far end faster than its clock is cut back to the freshest audio.
-            self.voice.drain(..self.voice.len().saturating_sub(PLAYOUT));
-            self.voice.extend(pcm);
-        }
+        self.play_out(pcm);
     }
 }

@@ -29,6 +29,7 @@ mod out_stream;
 mod passing;
 mod peer;
 mod peers;
+mod playout;
 mod ports;
 mod recent;
 mod reception;

@@ -93,7 +93,7 @@ impl Thread {
         for index in &room.legs {
             let mut leg = self.legs.get_mut(*index);
             if let Some(leg) = &mut leg {
-                leg.mixed = is_mixed;
+                leg.mix(is_mixed);
                 listens |= leg.is_started();
             }
             if is_mixed {
@@ -172,7 +172,7 @@ impl Thread {
         if !room.builtins.is_empty() || others.is_some() {
             return false;
         }
-        leg.mixed = false;
+        leg.mix(false);
         // Nothing is taken out before somebody listens: the first word is kept.
         let mut downlink = voice.and_then(|(_, track)| track.downlink.as_mut()).filter(|_| leg.is_started());
         let frame = downlink.as_ref().map_or(0, |downlink| downlink.frame_ticks());

@@ -118,7 +118,7 @@ impl Call {
         });
         leg.start(INITIAL, STEADY, at(0));
         // Another telephone hears it too.
-        leg.mixed = true;
+        leg.mix(true);
         let rate = leg.rate();
         Self {
             encoder: LegCodec::new(codec),
@@ -292,7 +292,7 @@ fn a_telephone_that_is_no_longer_mixed_is_passed_on_whole_when_its_numbers_wrap(
     let mut passed = 0;
     for n in 0..66_000_u64 {
         // Another telephone has left after a moment.
-        call.leg.mixed = n < 10;
+        call.leg.mix(n < 10);
         let mut packet = first.clone();
         packet[2..4].copy_from_slice(&(n as u16).to_be_bytes());
         call.leg.packet(&mut packet, call.source, at(n), &mut call.facts, &mut call.stages);

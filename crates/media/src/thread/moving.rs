@@ -112,7 +112,7 @@ impl Thread {
         let (codec, is_mixed) = (room.codec, room.is_mixed());
         if let Some(leg) = self.legs.get_mut(index) {
             leg.room = place;
-            leg.mixed = is_mixed;
+            leg.mix(is_mixed);
             leg.room_codec(codec);
         }
         self.set_rate(place);
