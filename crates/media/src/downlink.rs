@@ -113,6 +113,11 @@ impl Downlink {
         self.jitter.is_empty() && self.rest.is_empty()
     }
 
+    /// How much earlier its ticks might be: see [`JitterBuffer::unneeded`].
+    pub(crate) fn unneeded(&mut self) -> Option<Duration> {
+        self.jitter.unneeded()
+    }
+
     /// 20 ms in ticks of its codec's clock.
     pub(crate) fn frame_ticks(&self) -> u32 {
         self.codec.frame_ticks()

@@ -16,6 +16,7 @@ mod builtin;
 mod bypass;
 mod candidates;
 mod downlink;
+mod earlier;
 mod frame;
 mod hush;
 mod leg;

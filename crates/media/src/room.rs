@@ -12,6 +12,9 @@ use trunkline_types::{ParticipantSid, RoomSid, TrackSid, VoiceCodec};
 /// Frames of 20 ms between two reports of how tracks arrive: five seconds.
 pub(crate) const RECEPTION_EVERY: u16 = 250;
 
+/// Frames after which a room may tick earlier than before: a second.
+pub(crate) const EARLIER_EVERY: u8 = 50;
+
 /// See the module.
 pub(crate) struct Room {
     pub(crate) sid: RoomSid,
@@ -29,6 +32,8 @@ pub(crate) struct Room {
     pub(crate) until_report: u8,
     /// Frames until it is reported how tracks arrive.
     pub(crate) until_reception: u16,
+    /// Frames until it may tick earlier.
+    pub(crate) until_earlier: u8,
     /// Tracks that spoke in the last window.
     pub(crate) speakers: usize,
     /// Windows since somebody was told of them.
@@ -48,6 +53,7 @@ impl Room {
             codec: VoiceCodec::Opus,
             until_report: 0,
             until_reception: RECEPTION_EVERY,
+            until_earlier: EARLIER_EVERY,
             speakers: 0,
             windows_untold: 0,
         }

@@ -74,6 +74,7 @@ impl Thread {
             self.report_speaking(place);
         }
         self.report_reception(place);
+        self.tick_earlier(place);
     }
 
     fn mix(&mut self, place: usize, now: Time) {

@@ -37,6 +37,16 @@ impl<T: Clone + PartialEq> Wheel<T> {
         }
     }
 
+    /// Ticks so many milliseconds earlier from the next time on, if that is still to come.
+    pub(crate) fn earlier(&mut self, what: &T, by: u64) {
+        let Some(held) = self.slots.iter().position(|slot| slot.contains(what)) else { return };
+        let ahead = (1..=SLOTS as u64).find(|n| slot(self.served + n) == held).unwrap_or(0);
+        if by < ahead {
+            self.slots[held].retain(|other| other != what);
+            self.slots[slot(self.served + ahead - by)].push(what.clone());
+        }
+    }
+
     fn is_empty(&self) -> bool {
         self.slots.iter().all(Vec::is_empty)
     }
@@ -97,6 +107,21 @@ mod tests {
         }
         assert_eq!(out.iter().filter(|t| **t == "a").count(), 50);
         assert_eq!(out.iter().filter(|t| **t == "b").count(), 50);
+    }
+
+    #[test]
+    fn what_shall_tick_earlier_does_so_from_the_next_time_on_and_misses_none() {
+        for (by, expected) in [(0, 140), (1, 139), (13, 127), (14, 126), (15, 140), (19, 140), (20, 140)] {
+            let mut wheel = Wheel::default();
+            wheel.add("a", at(100));
+            let mut out = Vec::new();
+            // It has ticked at 120, and 125 has been served.
+            wheel.due(at(125), &mut out);
+            wheel.earlier(&"a", by);
+            assert_eq!(wheel.next(at(125)), Some(at(expected)), "{by}");
+            wheel.due(at(125 + 200), &mut out);
+            assert_eq!(out.len(), 11, "{by}");
+        }
     }
 
     #[test]

@@ -213,6 +213,36 @@ fn the_delay_that_is_aimed_at_is_told_for_each_packet() {
 }
 
 #[test]
+fn a_participant_is_heard_as_soon_as_the_jitter_buffer_allows_whenever_his_packets_come() {
+    for codec in [Codec::Pcmu, Codec::Opus] {
+        for phase in [0, 3, 7, 12, 19] {
+            let (mut driven, opus) = (Driven::speaking(codec, TICK), opus());
+            driven.phone.set_nonblocking(true).unwrap();
+            let (mut heard, mut bytes) = (Vec::new(), [0; 1_500]);
+            let milli = Duration::from_millis(1);
+            for n in 0..8_000 {
+                driven.now = driven.now + milli;
+                if n % 20 == phase {
+                    let said = n / 20;
+                    let room = driven.thread.rooms.named(&driven.room).unwrap();
+                    let track = room.tracks.iter_mut().find_map(|(_, track)| track.downlink.as_mut()).unwrap();
+                    track.push(said as u16, said as u32 * 960, said == 0, &opus, driven.now);
+                }
+                driven.turn();
+                while driven.phone.recv(&mut bytes).is_ok() {
+                    heard.push(n);
+                }
+            }
+            // The target is 20 ms: a packet is due when the next one comes.
+            let waited = (heard.last().unwrap() + 20 - phase) % 20;
+            assert!(waited <= 5, "{codec:?}, {phase} ms: heard {waited} ms after the target");
+            let apart: Vec<_> = heard.windows(2).map(|pair| pair[1] - pair[0]).filter(|apart| *apart != 20).collect();
+            assert!(apart.len() <= 2 && apart.iter().all(|apart| *apart < 20), "{codec:?}, {phase} ms: {apart:?}");
+        }
+    }
+}
+
+#[test]
 fn packets_of_10_ms_all_reach_a_phone_that_speaks_their_codec() {
     let (mut driven, opus) = (Driven::speaking(Codec::Opus, TICK), opus_of(10));
     driven.phone.set_nonblocking(true).unwrap();

@@ -126,6 +126,8 @@ pub struct JitterBuffer {
     pausing: bool,
     /// Ticks since the delay has become shorter, or longer.
     since_change: u32,
+    /// The least that a packet has waited for its turn since that was last asked.
+    least: Option<i64>,
     /// The share of packets lost of late.
     losses: f32,
     /// See [`JitterBuffer::begin`].
@@ -161,6 +163,7 @@ impl JitterBuffer {
             starved: 0,
             pausing: false,
             since_change: DROP_EVERY,
+            least: None,
             losses: 0.0,
             begun: None,
             stats: JitterStats::default(),
@@ -247,7 +250,14 @@ impl JitterBuffer {
         next.map(|slot| self.delay_of(slot, now))
             // Nearly always it has come but now.
             .filter(|delay| *delay >= self.min())
-            .is_some_and(|delay| delay >= self.target().max(self.delays.percentile(KEPT)))
+            .is_some_and(|delay| delay >= self.needed())
+    }
+
+    /// How much longer all packets that were played since this was last asked have waited than nearly all
+    /// need to be in time; `None` if there were none. So much earlier may be the ticks.
+    pub fn unneeded(&mut self) -> Option<Duration> {
+        let least = self.least.take()?;
+        Some(self.duration(least.saturating_sub(self.needed())))
     }
 
     /// The delay has been made shorter by less than a frame: no packet need be left out for a while.
@@ -356,6 +366,8 @@ impl JitterBuffer {
         }
         let slot = self.without_lead(slot, now);
         let slot = self.shortened(slot, self.delay_of(slot, now));
+        let waited = self.delay_of(slot, now);
+        self.least = Some(self.least.map_or(waited, |least| least.min(waited)));
         self.ring.take(slot.sequence);
         self.next = slot.sequence.saturating_add(1);
         self.position = slot.timestamp.saturating_add(slot.samples);
@@ -482,6 +494,11 @@ impl JitterBuffer {
         let min = self.min();
         let repair = if self.repairs() { self.frame } else { 0 };
         self.delays.percentile(PUNCTUAL).max(min).saturating_add(repair).min(self.max.max(min))
+    }
+
+    /// The delay below which it is not made shorter.
+    fn needed(&self) -> i64 {
+        self.target().max(self.delays.percentile(KEPT))
     }
 
     fn min(&self) -> i64 {
