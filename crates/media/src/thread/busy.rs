@@ -11,6 +11,8 @@ const LATE: Duration = Duration::from_millis(40);
 const HURRIED: Duration = Duration::from_millis(100);
 /// So long that goes on: what was gained is not to be lost at once.
 const SPARED: Duration = Duration::from_secs(5);
+/// A thread that is that busy although it encodes with less work would be late again at once.
+const FULL: f32 = 0.9;
 /// So long they may be late on end before something is left out.
 const ENDURED: Duration = Duration::from_millis(300);
 /// So late they must be then: what a pause of the machine has gathered is worked off.
@@ -104,7 +106,11 @@ impl Busy {
         let waited = self.waited.as_secs_f32() / passed.as_secs_f32();
         let (spared, left_out) = (std::mem::take(&mut self.spared), std::mem::take(&mut self.left_out));
         (self.since, self.waited) = (Some(now), Duration::ZERO);
-        Some(Report { busy: (1.0 - waited).clamp(0.0, 1.0), spared, left_out })
+        let busy = (1.0 - waited).clamp(0.0, 1.0);
+        if let Some(sparing) = self.sparing.as_mut().filter(|_| busy >= FULL) {
+            sparing.until = now + SPARED;
+        }
+        Some(Report { busy, spared, left_out })
     }
 }
 
@@ -150,6 +156,23 @@ mod tests {
         assert!(!busy.is_sparing());
         let report = busy.report(at(6_400)).unwrap();
         assert_eq!((report.spared, report.left_out), (SPARED, ms(0)));
+    }
+
+    #[test]
+    fn less_work_goes_on_while_there_is_hardly_time_for_that() {
+        let mut busy = Busy::default();
+        let ms = Duration::from_millis;
+        for now in [1_000, 1_100, 1_200] {
+            busy.is_behind(ms(50), at(now));
+        }
+        // Nine tenths of each second are work, and a little less from the tenth on.
+        for second in 1..30 {
+            let waits = if second < 10 { 95 } else { 105 };
+            busy.waited(at(second * 1_000 + 300), at(second * 1_000 + 300 + waits));
+            busy.is_behind(ms(0), at(second * 1_000 + 900));
+            assert_eq!(busy.is_sparing(), second < 15, "second {second}");
+            busy.report(at((second + 1) * 1_000));
+        }
     }
 
     #[test]
