@@ -233,6 +233,20 @@ impl Downlink {
 }
 
 #[cfg(test)]
+impl Downlink {
+    /// What waits to be played.
+    pub(crate) fn waits(&self) -> Duration {
+        let rest = Duration::from_secs(1) * u32::try_from(self.rest.len()).unwrap() / self.rate;
+        self.jitter.depth_duration() + rest
+    }
+
+    /// Packets that were left out to be in time.
+    pub(crate) fn left_out(&self) -> u64 {
+        self.jitter.stats().dropped
+    }
+}
+
+#[cfg(test)]
 mod tests {
     use super::*;
     use crate::voice::VoiceEncoder;
@@ -338,7 +352,7 @@ mod tests {
         }
 
         fn waits(&self) -> Duration {
-            self.downlink.jitter.depth_duration() + Duration::from_millis(self.downlink.rest.len() as u64 / 8)
+            self.downlink.waits()
         }
     }
 

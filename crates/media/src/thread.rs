@@ -189,7 +189,7 @@ pub(crate) struct Thread {
     /// Connections that were given something to send.
     pub(crate) touched: Vec<usize>,
     /// Rooms whose time has come and which have not ticked yet.
-    pub(crate) ticking: Vec<usize>,
+    pub(crate) ticking: Vec<(usize, Time)>,
     /// What each leg of the room under way said, kept to be reused.
     pub(crate) heard: Vec<[i16; FRAME]>,
     /// What built-in participants said that somebody hears over WebRTC.
@@ -360,7 +360,7 @@ impl Thread {
             self.rooms.remove(place);
             self.wheel.remove(&place);
             // Who is given its place shall not tick for it.
-            self.ticking.retain(|held| *held != place);
+            self.ticking.retain(|(held, _)| *held != place);
         }
     }
 

@@ -36,8 +36,8 @@ impl Thread {
             if at % AHEAD == 0 {
                 self.look_at_rooms(&due[at..turn.min(at + AHEAD)]);
             }
-            let place = due[at];
-            if catch_unwind(AssertUnwindSafe(|| self.tick(place, now))).is_err() {
+            let (place, due) = due[at];
+            if catch_unwind(AssertUnwindSafe(|| self.tick(place, due, now))).is_err() {
                 let room = self.rooms.get(place).map(|room| room.sid.as_str());
                 tracing::error!(room, "a fault while a room was mixed");
             }
@@ -47,10 +47,11 @@ impl Thread {
         !self.ticking.is_empty()
     }
 
-    fn tick(&mut self, place: usize, now: Time) {
+    /// A tick that was due then.
+    fn tick(&mut self, place: usize, due: Time, now: Time) {
         self.ring(place, now);
         let before = self.stages.enter(Stage::Mix);
-        self.mix(place, now);
+        self.mix(place, due, now);
         self.stages.enter(before);
         self.encode_builtins(place, now);
         let Some(room) = self.rooms.get_mut(place) else { return };
@@ -77,12 +78,13 @@ impl Thread {
         self.tick_earlier(place);
     }
 
-    fn mix(&mut self, place: usize, now: Time) {
+    /// Jitter buffers are asked for what is due: when a thread is late, nothing has waited for longer.
+    fn mix(&mut self, place: usize, due: Time, now: Time) {
         let Some(room) = self.rooms.get_mut(place) else { return };
         if room.legs.is_empty() && room.builtins.is_empty() {
             return;
         }
-        if self.relay(place, now) {
+        if self.relay(place, due, now) {
             return;
         }
         let Some(room) = self.rooms.get_mut(place) else { return };
@@ -117,7 +119,7 @@ impl Thread {
             {
                 let mut frame = [0; FRAME];
                 let mixing = self.stages.enter(Stage::Decode);
-                let has_voice = downlink.next(&mut frame[..length], now);
+                let has_voice = downlink.next(&mut frame[..length], due);
                 self.stages.enter(mixing);
                 if has_voice {
                     if let Some(begun) = downlink.begun() {
@@ -164,7 +166,7 @@ impl Thread {
     }
 
     /// Where the only phone speaks the room's codec and hears at most one voice, packets go to it as they came.
-    fn relay(&mut self, place: usize, now: Time) -> bool {
+    fn relay(&mut self, place: usize, due: Time, now: Time) -> bool {
         let Some(room) = self.rooms.get_mut(place) else { return false };
         let [index] = room.legs[..] else { return false };
         let Some(leg) = self.legs.get_mut(index).filter(|leg| leg.takes_packets()) else { return false };
@@ -177,11 +179,11 @@ impl Thread {
         // Nothing is taken out before somebody listens: the first word is kept.
         let mut downlink = voice.and_then(|(_, track)| track.downlink.as_mut()).filter(|_| leg.is_started());
         let frame = downlink.as_ref().map_or(0, |downlink| downlink.frame_ticks());
-        let said = downlink.as_mut().map_or(Said::Nothing, |downlink| downlink.next_packet(now));
+        let said = downlink.as_mut().map_or(Said::Nothing, |downlink| downlink.next_packet(due));
         let mut left = if let Said::Packet(_, ticks, _) = said { frame.saturating_sub(ticks) } else { 0 };
         let is_heard = leg.say(said, None, now, &mut self.buffer, &mut self.stages);
         while let Some(downlink) = downlink.as_mut().filter(|_| left > 0)
-            && let Said::Packet(payload, ticks, _) = downlink.next_packet(now)
+            && let Said::Packet(payload, ticks, _) = downlink.next_packet(due)
         {
             left = left.saturating_sub(ticks.max(1));
             if is_heard {

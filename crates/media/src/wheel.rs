@@ -64,9 +64,9 @@ impl<T: Clone + PartialEq> Wheel<T> {
         Duration::from_millis(until.saturating_sub(self.served))
     }
 
-    /// What is due by now, each once for each of its times, in order; returns the time that is left
-    /// out because it is too late for it.
-    pub(crate) fn due(&mut self, now: Time, out: &mut Vec<T>) -> Duration {
+    /// What is due by now, each once for each of its times, with it and in order; returns the time that
+    /// is left out because it is too late for it.
+    pub(crate) fn due(&mut self, now: Time, out: &mut Vec<(T, Time)>) -> Duration {
         let until = now.nanos / MILLI;
         let mut left_out = Duration::ZERO;
         if until.saturating_sub(self.served) > BEHIND {
@@ -75,7 +75,8 @@ impl<T: Clone + PartialEq> Wheel<T> {
         }
         while self.served < until {
             self.served += 1;
-            out.extend_from_slice(&self.slots[slot(self.served)]);
+            let at = Time { nanos: self.served * MILLI, ..now };
+            out.extend(self.slots[slot(self.served)].iter().map(|what| (what.clone(), at)));
         }
         left_out
     }
@@ -105,8 +106,10 @@ mod tests {
             wheel.due(now, &mut out);
             now = wheel.next(now).unwrap_or(at(2_000));
         }
-        assert_eq!(out.iter().filter(|t| **t == "a").count(), 50);
-        assert_eq!(out.iter().filter(|t| **t == "b").count(), 50);
+        for (what, first) in [("a", 123), ("b", 131)] {
+            let times: Vec<_> = out.iter().filter(|(ticked, _)| *ticked == what).map(|(_, time)| *time).collect();
+            assert_eq!(times, (0..50).map(|n| at(first + n * 20)).collect::<Vec<_>>());
+        }
     }
 
     #[test]
@@ -131,7 +134,7 @@ mod tests {
         let mut out = Vec::new();
         assert_eq!(wheel.behind(at(60_000)), Duration::from_secs(60));
         assert_eq!(wheel.due(at(60_000), &mut out), Duration::from_millis(59_980));
-        assert_eq!(out, ["a"]);
+        assert_eq!(out, [("a", at(60_000))]);
         wheel.remove(&"a");
         assert_eq!(wheel.next(at(60_000)), None);
         assert_eq!((wheel.behind(at(90_000)), wheel.due(at(90_000), &mut out)), Default::default());

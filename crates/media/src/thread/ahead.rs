@@ -11,6 +11,7 @@ use crate::{
     track::Track,
 };
 use mio::Token;
+use trunkline_types::Time;
 
 /// Sockets or rooms that are looked at together: what they touch fits into the caches.
 pub(crate) const AHEAD: usize = 16;
@@ -57,8 +58,8 @@ impl Thread {
     }
 
     /// Rooms whose time has come, their phones, and what these will hear.
-    pub(crate) fn look_at_rooms(&self, places: &[usize]) {
-        let rooms = || places.iter().filter_map(|place| self.rooms.get(*place));
+    pub(crate) fn look_at_rooms(&self, due: &[(usize, Time)]) {
+        let rooms = || due.iter().filter_map(|(place, _)| self.rooms.get(*place));
         let tracks = || rooms().flat_map(|room: &Room| room.tracks.iter().map(|(_, track)| track));
         let legs = || rooms().flat_map(|room| &room.legs).filter_map(|leg| self.legs.get(*leg));
         rooms().for_each(soon);
@@ -84,7 +85,7 @@ mod tests {
         thread.look_at_legs(&[]);
         thread.look_at_legs(&[Token(0), Token(7), Token(usize::MAX - 3)]);
         thread.look_at_rooms(&[]);
-        thread.look_at_rooms(&[0, 9, usize::MAX]);
+        thread.look_at_rooms(&[0, 9, usize::MAX].map(|place| (place, Time::default())));
         thread.look_at_peers(&mut Inbound::new(), BATCH);
         thread.look_at_peers(&mut Inbound::default(), 0);
     }

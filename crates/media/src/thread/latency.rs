@@ -243,6 +243,30 @@ fn a_participant_is_heard_as_soon_as_the_jitter_buffer_allows_whenever_his_packe
 }
 
 #[test]
+fn a_thread_that_is_late_takes_nothing_for_late_but_itself() {
+    for codec in [Codec::Pcmu, Codec::Opus] {
+        let (mut driven, opus) = (Driven::speaking(codec, TICK), opus());
+        (0..300).for_each(|n| driven.tick(n, &opus));
+        let waits = |driven: &mut Driven| {
+            let room = driven.thread.rooms.named(&driven.room).unwrap();
+            let downlink = room.tracks.iter_mut().find_map(|(_, track)| track.downlink.as_mut()).unwrap();
+            (downlink.waits(), downlink.left_out())
+        };
+        let before = waits(&mut driven);
+        // Every second, for 100 ms, it does nothing.
+        for n in 300..600 {
+            driven.hear(n, &opus);
+            driven.say(n);
+            if n % 50 < 45 {
+                driven.turn();
+            }
+        }
+        driven.turn();
+        assert_eq!(waits(&mut driven), before, "{codec:?}");
+    }
+}
+
+#[test]
 fn packets_of_10_ms_all_reach_a_phone_that_speaks_their_codec() {
     let (mut driven, opus) = (Driven::speaking(Codec::Opus, TICK), opus_of(10));
     driven.phone.set_nonblocking(true).unwrap();
@@ -317,7 +341,7 @@ fn the_sockets_have_their_turn_between_many_rooms() {
     let now = now + TICK;
     assert!(thread.tick_rooms(now));
     let waiting = thread.ticking.len();
-    let place = *thread.ticking.last().unwrap();
+    let (place, _) = *thread.ticking.last().unwrap();
     thread.forget_if_empty(place);
     assert_eq!(thread.ticking.len(), waiting - 1);
 }
