@@ -19,4 +19,6 @@ pub mod prompt;
 pub mod resample;
 pub mod ringing;
 pub mod shorten;
+#[cfg(test)]
+mod spoken;
 pub mod tone;

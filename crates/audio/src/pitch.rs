@@ -41,16 +41,12 @@ fn best(history: &[i16], compared: usize, periods: impl Iterator<Item = usize>, 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::tone::Sine;
+    use crate::spoken::voice;
 
     #[test]
     fn a_voice_resembles_itself_after_each_of_its_periods() {
         for period in [40, 53, 80, 113] {
-            let mut voice = vec![0; 400];
-            for (harmonic, amplitude) in [(1.0, 6_000), (2.0, 3_000), (3.0, 1_500)] {
-                Sine::new(8_000.0 / f64::from(period) * harmonic, amplitude, 8_000).add(&mut voice);
-            }
-            let (found, alike) = most_alike(&voice, 160, 30..=120);
+            let (found, alike) = most_alike(&voice(8_000, 8_000.0 / f64::from(period), 400), 160, 30..=120);
             assert_eq!(found % period as usize, 0, "{found} of {period}");
             assert!((0.99..1.01).contains(&alike), "{alike}");
         }

@@ -140,7 +140,8 @@ impl Concealer {
     }
 }
 
-fn blend(from: f32, to: f32, at: usize, over: usize) -> f32 {
+/// Where it stands after `at` of `over` steps from the one to the other.
+pub(crate) fn blend(from: f32, to: f32, at: usize, over: usize) -> f32 {
     let weight = (at + 1) as f32 / (over + 1) as f32;
     from + (to - from) * weight
 }
@@ -148,22 +149,13 @@ fn blend(from: f32, to: f32, at: usize, over: usize) -> f32 {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{noise::ComfortNoise, tone::Sine};
-
-    fn voice(rate: u32, pitch: f64, count: usize) -> Vec<i16> {
-        let mut samples = vec![0; count];
-        for (harmonic, amplitude) in [(1.0, 6_000), (2.0, 3_000), (3.0, 1_500)] {
-            Sine::new(pitch * harmonic, amplitude, rate).add(&mut samples);
-        }
-        samples
-    }
+    use crate::{
+        noise::ComfortNoise,
+        spoken::{steepest, voice},
+    };
 
     fn root_mean_square(samples: &[i16]) -> f64 {
         (samples.iter().map(|s| f64::from(*s).powi(2)).sum::<f64>() / samples.len() as f64).sqrt()
-    }
-
-    fn steepest(samples: &[i16]) -> i32 {
-        samples.windows(2).map(|pair| (i32::from(pair[1]) - i32::from(pair[0])).abs()).max().unwrap_or(0)
     }
 
     /// What is played of `samples` when the frames in `lost` are.

@@ -4,7 +4,7 @@
 //! The last period and the one before it are blended into one. That begins as the earlier does and
 //! ends as the later does, so that neither end of the gap can be heard.
 
-use crate::pitch::most_alike;
+use crate::{pitch::most_alike, plc::blend};
 
 /// The unit of all lengths: samples per millisecond at 8 kHz.
 const PER_MILLISECOND: usize = 8;
@@ -44,9 +44,8 @@ pub fn shorten(pcm: &mut [i16], rate: u32, most: usize) -> usize {
     };
     let later = pcm.len() - period;
     for n in 0..period {
-        let weight = (n + 1) as f32 / (period + 1) as f32;
         let (before, after) = (f32::from(pcm[later - period + n]), f32::from(pcm[later + n]));
-        pcm[later - period + n] = (before * (1.0 - weight) + after * weight) as i16;
+        pcm[later - period + n] = blend(before, after, n, period) as i16;
     }
     period
 }
@@ -54,19 +53,10 @@ pub fn shorten(pcm: &mut [i16], rate: u32, most: usize) -> usize {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{noise::ComfortNoise, tone::Sine};
-
-    fn voice(rate: u32, pitch: f64, count: usize) -> Vec<i16> {
-        let mut samples = vec![0; count];
-        for (harmonic, amplitude) in [(1.0, 6_000), (2.0, 3_000), (3.0, 1_500)] {
-            Sine::new(pitch * harmonic, amplitude, rate).add(&mut samples);
-        }
-        samples
-    }
-
-    fn steepest(samples: &[i16]) -> i32 {
-        samples.windows(2).map(|pair| (i32::from(pair[1]) - i32::from(pair[0])).abs()).max().unwrap_or(0)
-    }
+    use crate::{
+        noise::ComfortNoise,
+        spoken::{steepest, voice},
+    };
 
     #[test]
     fn a_voice_loses_whole_periods_and_goes_on_without_a_step() {
