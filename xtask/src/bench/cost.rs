@@ -2,7 +2,7 @@
 
 use super::{
     figures::number,
-    floor::{Floor, Work},
+    floor::{Floor, Work, times_allowed},
     pairs::{Pairs, Steady, is_good},
     run::Run,
     stages,
@@ -112,7 +112,7 @@ pub fn transcoding(run: &mut Run<'_>) -> Result<bool> {
     aims.at_least(&format!("G.711 ↔ Opus, calls per core, {many} at once"), 300.0, most.calls_per_core());
     aims.at_most(
         "  the same in times of what codecs and datagrams take alone",
-        Work::Transcoding.times(300.0),
+        times_allowed(300.0),
         times.unwrap_or(f64::NAN),
     );
     aims.at_least(
@@ -143,9 +143,9 @@ pub fn passing_through(run: &mut Run<'_>) -> Result<bool> {
     let (good, outcomes) = measure(run, &lines)?;
     let Some(last) = outcomes.last() else { return Ok(good) };
     let what = format!("passed through, calls per core, by the cost of each of {many}");
+    // Not judged in times of what the datagrams take alone. From one machine to another that fell from
+    // 6 to 2.5 µs, but the server's thread from 18 to 12: it says nothing about the server.
     run.aims.at_least(&what, 1_150.0, last.calls_per_core());
-    let bar = Work::Forwarding.times(1_150.0);
-    run.aims.at_most("  the same in times of what the datagrams take alone", bar, last.times());
     Ok(good)
 }
 
