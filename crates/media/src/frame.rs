@@ -1,9 +1,20 @@
 //! 20 ms: as samples, and encoded.
 
 use crate::soon::soon_at;
+use std::collections::VecDeque;
 
 /// Samples of 20 ms at 16 kHz: the largest frame.
 pub(crate) const FRAME: usize = 320;
+
+/// Takes samples out of a queue; those it does not have stay as they are.
+pub(crate) fn take(queue: &mut VecDeque<i16>, out: &mut [i16]) {
+    let count = out.len().min(queue.len());
+    let (first, second) = queue.as_slices();
+    let at = first.len().min(count);
+    out[..at].copy_from_slice(&first[..at]);
+    out[at..count].copy_from_slice(&second[..count - at]);
+    queue.drain(..count);
+}
 
 /// A frame of a voice of our own, ready to be sent.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -483,16 +483,6 @@ impl Leg {
     }
 }
 
-/// Takes samples out of a queue; those it does not have stay as they are.
-pub(crate) fn take(queue: &mut VecDeque<i16>, out: &mut [i16]) {
-    let count = out.len().min(queue.len());
-    let (first, second) = queue.as_slices();
-    let at = first.len().min(count);
-    out[..at].copy_from_slice(&first[..at]);
-    out[at..count].copy_from_slice(&second[..count - at]);
-    queue.drain(..count);
-}
-
 mod former;
 
 use former::Former;

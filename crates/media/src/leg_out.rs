@@ -1,8 +1,8 @@
 //! What a SIP leg says: the room's voices, packets as they came, keys, comfort noise, reports.
 
 use crate::{
-    frame::FRAME,
-    leg::{Leg, REPORT_EVERY, take},
+    frame::{FRAME, take},
+    leg::{Leg, REPORT_EVERY},
     leg_codec::PACKET_SAMPLES,
     said::Said,
     stages::Stages,

@@ -5,7 +5,7 @@
 //! has that much more time; what nobody has needed for five seconds is given back, a pitch period at
 //! a time. So it follows the network and a far end whose clock is not ours.
 
-use crate::{frame::FRAME, leg::take};
+use crate::frame::{FRAME, take};
 use std::collections::VecDeque;
 use trunkline_audio::{plc::Concealer, shorten::shorten};
 

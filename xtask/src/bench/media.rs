@@ -34,7 +34,9 @@ fn all(mut run: Run<'_>) -> Result<bool> {
     }
     if run.options.quality || run.options.only_quality {
         let server = run.server(&json!({ "answer_policy": "on_audio" }))?;
-        good &= quality::measure(&server, run.folder, &mut run.aims)?;
+        let ports = json!({ "udp_port": 0, "tcp_port": 0, "complexity": 0 });
+        let sparing = run.server(&json!({ "answer_policy": "on_audio", "rtc": ports }))?;
+        good &= quality::measure(&server, &sparing, run.folder, &mut run.aims)?;
     }
     if run.options.tone_seconds > 0 {
         let server = run.server(&json!({ "answer_policy": "on_audio" }))?;

@@ -87,7 +87,8 @@ impl Busy {
     }
 
     /// Whether voices are to be encoded with the least work that libopus can do: rooms are late, or
-    /// were a moment ago. It is hardly heard, and comes before anything is left out.
+    /// were a moment ago. PESQ is the same then (`cargo xtask bench media --quality`); it comes before
+    /// anything is left out.
     pub(crate) fn is_sparing(&self) -> bool {
         self.sparing.is_some()
     }
