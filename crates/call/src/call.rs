@@ -4,7 +4,7 @@ use crate::{
     Effect, Event, Facts, RoomEvent, Setup, SipCommand,
     media::MediaFact,
     negotiation::Unusable,
-    phase::{Active, Answering, Dialing, Draining, Ending, Prompting, Recording, Ringing, automation, transferring},
+    phase::{Dialing, Ending, Phase, Ringing, automation, transferring},
     record::CallRecord,
     session_timer,
 };
@@ -15,30 +15,6 @@ use trunkline_types::{EndReason, Time};
 pub struct Call {
     facts: Facts,
     phase: Phase,
-}
-
-/// Where a call is. Each phase is a struct in a file of its own whose `handle` consumes it and
-/// returns the next one.
-#[derive(Debug)]
-pub(crate) enum Phase {
-    /// A call of ours is on its way.
-    Dialing(Box<Dialing>),
-    /// 180 is out; the room is joined and the media leg opened.
-    Ringing(Box<Ringing>),
-    /// The record is being written; the 200 leaves when it is durable.
-    Answering(Box<Answering>),
-    /// The caller enters a pin; no room has him yet.
-    Prompting(Box<Prompting>),
-    /// Answered.
-    Active(Box<Active>),
-    /// We shall send BYE when the room's last words are played out.
-    Draining(Box<Draining>),
-    /// Over; the last answers and counters come in.
-    Ending(Ending),
-    /// The final record is being written.
-    Recording(Recording),
-    /// Nothing more will happen.
-    Ended,
 }
 
 impl Call {
@@ -98,17 +74,7 @@ impl Call {
             }
             _ => {}
         }
-        self.phase = match std::mem::replace(&mut self.phase, Phase::Ended) {
-            Phase::Dialing(phase) => phase.handle(event, facts, now, effects),
-            Phase::Ringing(phase) => phase.handle(event, facts, now, effects),
-            Phase::Answering(phase) => phase.handle(event, facts, now, effects),
-            Phase::Prompting(phase) => phase.handle(event, facts, now, effects),
-            Phase::Active(phase) => phase.handle(event, facts, now, effects),
-            Phase::Draining(phase) => phase.handle(event, facts, now, effects),
-            Phase::Ending(phase) => phase.handle(event, facts, now, effects),
-            Phase::Recording(phase) => phase.handle(event, facts, now, effects),
-            Phase::Ended => Phase::Ended,
-        };
+        self.phase = std::mem::replace(&mut self.phase, Phase::Ended).handle(event, facts, now, effects);
         if facts.automating
             && facts.setup.midcall.dtmf_by_info
             && matches!(&self.phase, Phase::Active(call) if !call.sends_digits())
@@ -160,16 +126,7 @@ impl Call {
 
     /// When to come again with [`Event::TimedOut`].
     pub fn poll_timeout(&self) -> Option<Time> {
-        match &self.phase {
-            Phase::Dialing(phase) => Some(phase.deadline()),
-            Phase::Ringing(phase) => Some(phase.deadline(&self.facts)),
-            Phase::Answering(phase) => Some(phase.deadline()),
-            Phase::Prompting(phase) => Some(phase.deadline()),
-            Phase::Active(phase) => Some(phase.deadline(&self.facts)),
-            Phase::Draining(phase) => Some(phase.deadline()),
-            Phase::Ending(phase) => Some(phase.deadline()),
-            Phase::Recording(_) | Phase::Ended => None,
-        }
+        self.phase.deadline(&self.facts)
     }
 
     /// What the call knows of itself.

@@ -1,9 +1,8 @@
 //! The call is answered: audio flows, attributes change, either side may end it.
 
-use super::{Draining, Ending};
+use super::{Draining, Ending, Phase};
 use crate::{
     Effect, Event, Facts, RoomCommand, RoomEvent, SipCommand,
-    call::Phase,
     dial::DialEvent,
     headers::{self, Carrier},
     latency,

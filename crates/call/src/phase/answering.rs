@@ -1,9 +1,8 @@
 //! Somebody took the call: its record is being written, and the 200 leaves when it is durable.
 
-use super::{Active, Ending};
+use super::{Active, Ending, Phase};
 use crate::{
     Effect, Event, Facts, Moment, RoomCommand, RoomEvent, SipCommand,
-    call::Phase,
     headers::{self, Carrier},
     media::MediaPlan,
     midcall::Agreed,

@@ -1,13 +1,13 @@
 //! A call of ours on its way: the participant is in its room and publishes, the INVITE is out, the
 //! far end rings or says something before it answers.
 
+use super::Phase;
 use super::{
     Active, Ending,
     joining::{self, Leg},
 };
 use crate::{
     Effect, Event, Facts, Moment, RoomCommand, RoomEvent, SipCommand, attributes,
-    call::Phase,
     dial::{
         DialCommand, DialEvent, DialFailure, DialNews, DialOutcome, FarAnswer, reason_of_failure, reason_of_status,
     },

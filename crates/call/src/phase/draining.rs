@@ -1,9 +1,8 @@
 //! The room has ended the call: its last words are played out before our BYE, within a bound.
 
-use super::Ending;
+use super::{Ending, Phase};
 use crate::{
     Effect, Event, Facts,
-    call::Phase,
     headers::{self, Carrier},
     media::{MediaFact, MediaPlan},
 };

@@ -1,9 +1,8 @@
 //! The call is over: BYE or refusal is out, the last answers and counters come in.
 
-use super::Recording;
+use super::{Phase, Recording};
 use crate::{
     Effect, Event, Facts, RoomCommand, SipCommand,
-    call::Phase,
     dial::{DialCommand, DialEvent},
     headers::{self, Carrier},
     media::{MediaFact, MediaPlan},

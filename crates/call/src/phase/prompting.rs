@@ -1,10 +1,9 @@
 //! The call is answered so that the caller can enter a pin. No room has him yet: nobody hears him,
 //! and nobody sees his keys.
 
-use super::{Active, Ending, answering, joining};
+use super::{Active, Ending, Phase, answering, joining};
 use crate::{
     Effect, Event, Facts, Moment, RoomCommand, RoomEvent, Setup, SipCommand, attributes,
-    call::Phase,
     facts::Attribute,
     headers::{self, Carrier},
     media::{MediaFact, MediaPlan, Sound},

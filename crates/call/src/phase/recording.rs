@@ -1,6 +1,7 @@
 //! The final record is being written.
 
-use crate::{Effect, Event, Facts, Moment, call::Phase, record::CallStatus};
+use super::Phase;
+use crate::{Effect, Event, Facts, Moment, record::CallStatus};
 use trunkline_types::Time;
 
 /// See the module.

@@ -1,9 +1,8 @@
 //! The session timer of an answered call (RFC 4028).
 
-use super::active::Active;
+use super::{Phase, active::Active};
 use crate::{
     Effect, Facts, SipCommand,
-    call::Phase,
     session_timer::{self, TimerHeaders},
 };
 use trunkline_types::{EndReason, Time};

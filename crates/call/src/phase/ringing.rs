@@ -1,12 +1,12 @@
 //! 180 is out: the call joins its room, its media leg is opened, somebody may take it.
 
+use super::Phase;
 use super::{
     Answering, Ending,
     joining::{self, Leg},
 };
 use crate::{
     Effect, Event, Facts, Moment, RoomCommand, RoomEvent, SipCommand,
-    call::Phase,
     media::MediaFact,
     negotiation::{Negotiation, Unusable},
     record::CallStatus,

@@ -1,12 +1,12 @@
 //! A caller is moved on: the ways of [`Transfer`](crate::transfer) carried out in an answered call.
 
+use super::Phase;
 use super::{
     Ending,
     active::{Active, tell},
 };
 use crate::{
     Effect, Facts, SipCommand, TransferNews,
-    call::Phase,
     headers::{self, Carrier},
     midcall::{LEAVES_WITHIN, Referred},
     transfer::{
