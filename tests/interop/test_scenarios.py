@@ -24,15 +24,7 @@ async def both_hear(anna: Peer, bert: Peer):
 
 async def protocols(peer: Peer) -> set[str]:
     """Over what its media goes: `udp`, `tcp`, or both if it has two connections."""
-    stats = await peer.room.get_rtc_stats()
-    found = set()
-    for side in (stats.publisher_stats, stats.subscriber_stats):
-        pairs = {s.candidate_pair.rtc.id: s.candidate_pair.candidate_pair for s in side if s.HasField("candidate_pair")}
-        far = {s.remote_candidate.rtc.id: s.remote_candidate.candidate for s in side if s.HasField("remote_candidate")}
-        for transport in (s.transport.transport for s in side if s.HasField("transport")):
-            if pair := pairs.get(transport.selected_candidate_pair_id):
-                found.add(far[pair.remote_candidate_id].protocol)
-    return found
+    return {candidate.protocol for candidate in await peer.far_candidates()}
 
 
 @BOTH_WAYS

@@ -1,8 +1,9 @@
-//! How busy the media threads are, and whether they have room for one more call.
+//! How busy the media threads are, which of them carries the next room, and whether they have room for
+//! one more call.
 
 use crate::{Exchange, Output, port::Level};
 use std::{collections::BTreeMap, time::Duration};
-use trunkline_types::{CallId, Time};
+use trunkline_types::{CallId, RoomSid, Time};
 
 /// So long a call whose audio has just begun does not show in what the threads report.
 const SETTLING: Duration = Duration::from_secs(3);
@@ -15,13 +16,19 @@ const WEIGHT: f32 = 0.5;
 /// Between two lines of the log about the same.
 const QUIET: Duration = Duration::from_secs(10);
 
-/// See the module. A room stays on the thread that its sid chooses, so what counts is how busy the
-/// threads are on average.
+/// What is left after a second of the rooms that began on a thread: half of them show in what it
+/// reports when it has reported seven times.
+const LEFT: f32 = 0.9;
+
+/// See the module. A room stays on its thread, and the next one begins where there is least to do: so
+/// for calls it counts how busy the threads are on average.
 #[derive(Debug)]
 pub(crate) struct Load {
     /// The share of their time up to which threads are given more.
     limit: f32,
     threads: BTreeMap<usize, f32>,
+    /// Rooms that began on each thread and hardly show yet.
+    rooms: BTreeMap<usize, f32>,
     /// Datagrams that the kernel has dropped, by thread.
     dropped: BTreeMap<usize, u64>,
     /// When the audio of calls began that do not show yet.
@@ -45,6 +52,7 @@ impl Load {
         Self {
             limit,
             threads: BTreeMap::new(),
+            rooms: BTreeMap::new(),
             dropped: BTreeMap::new(),
             begun: BTreeMap::new(),
             told: BTreeMap::new(),
@@ -56,6 +64,24 @@ impl Load {
         self.begun.retain(|_, at| now.since(*at) < SETTLING);
         let held = self.threads.entry(thread).or_insert(busy);
         *held += (busy - *held) * WEIGHT;
+        *self.rooms.entry(thread).or_default() *= LEFT;
+    }
+
+    /// A room has begun.
+    pub(crate) fn room_begins(&mut self, room: &RoomSid) {
+        *self.rooms.entry(room.thread(self.threads.len())).or_default() += 1.0;
+    }
+
+    /// The thread with least to do, for the next room, and of how many it is one. Until all have
+    /// reported it is any of them.
+    pub(crate) fn lightest(&self) -> (usize, usize) {
+        let count = self.threads.len();
+        if self.threads.keys().copied().ne(0..count) {
+            return (0, 1);
+        }
+        let burden = |thread: &usize, busy: &f32| busy + COST * self.rooms.get(thread).copied().unwrap_or(0.0);
+        let lightest = self.threads.iter().min_by(|(a, of_a), (b, of_b)| burden(a, of_a).total_cmp(&burden(b, of_b)));
+        (lightest.map_or(0, |(thread, _)| *thread), count.max(1))
     }
 
     /// The share of its time that each thread is busy.
@@ -115,10 +141,22 @@ pub(crate) struct Fared {
 }
 
 impl Exchange {
+    /// A room has begun on its thread.
+    pub(crate) fn room_placed(&mut self, room: &RoomSid) {
+        self.load.room_begins(room);
+        self.place_next_room();
+    }
+
+    fn place_next_room(&mut self) {
+        let (thread, threads) = self.load.lightest();
+        self.rooms.place_on(thread, threads);
+    }
+
     /// A media thread has told how it fares.
     pub(crate) fn media_load(&mut self, thread: usize, fared: Fared, now: Time, outputs: &mut Vec<Output>) {
         let Fared { busy, spared, left_out, dropped } = fared;
         self.load.report(thread, busy, now);
+        self.place_next_room();
         self.gauges.media_spared += spared;
         self.gauges.media_left_out += left_out;
         let more = dropped.saturating_sub(self.load.dropped.insert(thread, dropped).unwrap_or(0));
@@ -146,6 +184,7 @@ impl Exchange {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use trunkline_types::Random;
 
     fn at(milli: u64) -> Time {
         Time::new(milli * 1_000_000, 0)
@@ -165,6 +204,33 @@ mod tests {
         assert!(!load.is_full(300, at(0)));
         load.report(1, 0.95, at(0));
         assert!(load.is_full(300, at(0)), "{:?}", load.busy());
+    }
+
+    #[test]
+    fn the_next_room_begins_where_there_is_least_to_do() {
+        let mut load = Load::new(0.9);
+        let mut random = Random::from_number(1);
+        let mut begin = |load: &mut Load, count: usize| {
+            let mut begun = [0; 4];
+            for _ in 0..count {
+                let (thread, threads) = load.lightest();
+                let room = RoomSid::random_on(&mut random, thread, threads);
+                load.room_begins(&room);
+                begun[room.thread(4)] += 1;
+            }
+            begun
+        };
+        for thread in [3, 1, 0] {
+            assert_eq!(load.lightest(), (0, 1), "not all have reported");
+            load.report(thread, 0.1, at(0));
+        }
+        load.report(2, 0.4, at(0));
+        assert_eq!(begin(&mut load, 90), [30, 30, 0, 30]);
+        // One has become idle, and what began there shows.
+        for second in 1..60 {
+            (0..4).for_each(|thread| load.report(thread, if thread == 3 { 0.0 } else { 0.4 }, at(second * 1_000)));
+        }
+        assert_eq!(begin(&mut load, 30), [0, 0, 0, 30]);
     }
 
     #[test]

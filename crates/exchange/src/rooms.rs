@@ -10,6 +10,7 @@ impl Exchange {
         for event in events {
             match event {
                 Happened::RoomStarted { room, agents } => {
+                    self.room_placed(&room.sid);
                     notify("room_started", &room, None, None, now, outputs);
                     self.dispatch_first(&room, agents, now, outputs);
                 }

@@ -12,7 +12,6 @@ use crate::{
 use mio::{Waker, net::TcpListener};
 use std::{
     collections::HashMap,
-    hash::{DefaultHasher, Hash, Hasher},
     net::{IpAddr, SocketAddr},
     ops::RangeInclusive,
     sync::{
@@ -159,9 +158,7 @@ impl Media {
     }
 
     fn thread_of(&self, room: &RoomSid) -> usize {
-        let mut hasher = DefaultHasher::new();
-        room.hash(&mut hasher);
-        usize::try_from(hasher.finish() % self.threads.len() as u64).unwrap_or(0)
+        room.thread(self.threads.len())
     }
 
     /// Hands a plan to the thread it concerns; plans for one room stay in order.

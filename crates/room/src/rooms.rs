@@ -18,13 +18,20 @@ pub struct Rooms {
     timers: BTreeSet<(Time, String)>,
     armed: BTreeMap<String, Time>,
     participants: usize,
+    /// The media thread that new rooms are for, and of how many.
+    place: (usize, usize),
 }
 
 impl Rooms {
     /// No room yet.
     pub fn new(defaults: Defaults, random: Random) -> Self {
         let (rooms, timers, armed) = Default::default();
-        Self { defaults, random, rooms, timers, armed, participants: 0 }
+        Self { defaults, random, rooms, timers, armed, participants: 0, place: (0, 1) }
+    }
+
+    /// Rooms that begin from now on get a sid that this of so many media threads carries.
+    pub fn place_on(&mut self, thread: usize, threads: usize) {
+        self.place = (thread, threads);
     }
 
     /// Creates a room, or changes the non-zero fields of one that exists (`CreateRoom`).
@@ -60,7 +67,8 @@ impl Rooms {
             return Err(Error::Empty { field: "the room's name" });
         }
         room::check_length("the room's name", name)?;
-        let sid = RoomSid::random(&mut self.random);
+        let (thread, threads) = self.place;
+        let sid = RoomSid::random_on(&mut self.random, thread, threads);
         let room = Room::new(sid, name, room::resolved(settings, &self.defaults), now);
         let info = room.info();
         out.push(Event::RoomStarted { room: info.clone(), agents: settings.agents.clone() });

@@ -2,7 +2,12 @@
 
 use crate::Random;
 use serde::{Deserialize, Serialize};
-use std::{borrow::Borrow, fmt, sync::Arc};
+use std::{
+    borrow::Borrow,
+    fmt,
+    hash::{DefaultHasher, Hash, Hasher},
+    sync::Arc,
+};
 
 /// The 57 characters LiveKit draws its ids from: no 0, 1, I, O or l.
 pub const ALPHABET: &[u8; 57] = b"23456789ABCDEFGHJKLMNPQRSTUVWXYZabcdefghijkmnopqrstuvwxyz";
@@ -88,6 +93,33 @@ id!(
     /// One life of a room (`RM_…`).
     RoomSid, "RM_"
 );
+
+/// Sids that are drawn before one is taken that another thread carries: of so many times the threads
+/// hardly none fits.
+const TRIES: usize = 16;
+
+impl RoomSid {
+    /// Which of so many media threads carries the room, from 0: whoever asks is told the same, and
+    /// nobody has to keep it.
+    pub fn thread(&self, threads: usize) -> usize {
+        let mut hasher = DefaultHasher::new();
+        self.hash(&mut hasher);
+        usize::try_from(hasher.finish() % threads.max(1) as u64).unwrap_or(0)
+    }
+
+    /// Draws one that this of so many media threads carries.
+    pub fn random_on(random: &mut Random, thread: usize, threads: usize) -> Self {
+        let mut sid = Self::random(random);
+        for _ in 0..TRIES * threads {
+            if sid.thread(threads) == thread {
+                break;
+            }
+            sid = Self::random(random);
+        }
+        sid
+    }
+}
+
 id!(
     /// One life of a participant (`PA_…`).
     ParticipantSid, "PA_"

@@ -69,6 +69,18 @@ class Peer:
             task.cancel()
         await self.room.disconnect()
 
+    async def far_candidates(self) -> list:
+        """Where its media goes: the server's candidate of each connection that is up."""
+        stats = await self.room.get_rtc_stats()
+        found = []
+        for side in (stats.publisher_stats, stats.subscriber_stats):
+            pairs = {s.candidate_pair.rtc.id: s.candidate_pair.candidate_pair for s in side if s.HasField("candidate_pair")}
+            far = {s.remote_candidate.rtc.id: s.remote_candidate.candidate for s in side if s.HasField("remote_candidate")}
+            for transport in (s.transport.transport for s in side if s.HasField("transport")):
+                if pair := pairs.get(transport.selected_candidate_pair_id):
+                    found.append(far[pair.remote_candidate_id])
+        return found
+
     async def until(self, wanted, what: str, seconds: float = 10):
         """Waits until `wanted()` gives something."""
         try:
