@@ -16,8 +16,8 @@ const WEIGHT: f32 = 0.5;
 /// Between two lines of the log about the same.
 const QUIET: Duration = Duration::from_secs(10);
 
-/// What is left after a second of the rooms that began on a thread: half of them show in what it
-/// reports when it has reported seven times.
+/// Of the rooms that began on a thread, the share that is taken not to show yet in its next report: after
+/// seven reports half of them count no more.
 const LEFT: f32 = 0.9;
 
 /// See the module. A room stays on its thread, and the next one begins where there is least to do: so

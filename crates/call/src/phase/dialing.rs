@@ -1,9 +1,8 @@
 //! A call of ours on its way: the participant is in its room and publishes, the INVITE is out, the
 //! far end rings or says something before it answers.
 
-use super::Phase;
 use super::{
-    Active, Ending,
+    Active, Ending, Phase,
     joining::{self, Leg},
 };
 use crate::{

@@ -1,7 +1,9 @@
 //! Offers in the middle of a call, of either side: other codecs, addresses and keys, and hold.
 
-use super::Phase;
-use super::active::{Active, tell};
+use super::{
+    Phase,
+    active::{Active, tell},
+};
 use crate::{
     Effect, Facts, SipCommand,
     media::{MediaPlan, Sound},

@@ -1,8 +1,7 @@
 //! 180 is out: the call joins its room, its media leg is opened, somebody may take it.
 
-use super::Phase;
 use super::{
-    Answering, Ending,
+    Answering, Ending, Phase,
     joining::{self, Leg},
 };
 use crate::{

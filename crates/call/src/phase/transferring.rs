@@ -1,8 +1,7 @@
 //! A caller is moved on: the ways of [`Transfer`](crate::transfer) carried out in an answered call.
 
-use super::Phase;
 use super::{
-    Ending,
+    Ending, Phase,
     active::{Active, tell},
 };
 use crate::{
