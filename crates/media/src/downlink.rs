@@ -203,18 +203,18 @@ impl Downlink {
         let frame = out.len();
         let pcm = |ticks: u32| ticks as usize * self.rate as usize / self.codec.clock() as usize;
         match self.jitter.pop(now) {
-            Frame::Packet { payload, offset, samples, arrived, .. } => {
+            Frame::Packet { payload, offset, samples, arrived, late, .. } => {
                 self.concealed = 0;
                 self.begun = (offset == 0).then_some(arrived);
                 if offset == 0 && samples <= self.codec.frame_ticks() {
-                    return Played { samples: pcm(samples).max(1), is_voice: self.decoder.decode(payload, out) };
+                    return Played { samples: pcm(samples).max(1), is_voice: self.decoder.decode(payload, late, out) };
                 }
                 let (start, end) = (pcm(offset), pcm(samples));
                 // The part of a long packet whose turn it is.
                 let silence = Played { samples: frame.min(end.saturating_sub(start)).max(1), is_voice: false };
                 if offset == 0 {
                     self.long.fill(0);
-                    if !self.decoder.decode(payload, &mut self.long[..]) {
+                    if !self.decoder.decode(payload, late, &mut self.long[..]) {
                         return silence;
                     }
                 }
@@ -384,22 +384,20 @@ mod tests {
     #[test]
     fn what_a_late_moment_of_the_network_costs_is_given_back_within_a_second_and_nobody_hears_how() {
         let mut line = Line::new(VoiceCodec::Opus, 20);
+        let mut level = 0.0;
         for n in 0..500 {
-            line.tick(n, false, true);
+            level = line.tick(n, false, true).map_or(level, |pcm| heard(&pcm).0);
         }
         let before = line.waits();
         let late: Vec<_> = (500..503).map(|n| line.tick(n, false, false)).collect();
         assert!(late.into_iter().all(|pcm| pcm.is_some()), "it is made up");
         line.tick(503, false, true);
         assert!(line.waits() > before + Duration::from_millis(20), "{:?}", line.waits());
-        let mut level = None;
         for n in 504..550 {
+            // Nothing of what was made up is heard any more, nor what is left out.
             let (heard, _, rest) = heard(&line.tick(n, false, true).expect("no gap"));
-            // What was made up can be heard a while longer; what is left out meanwhile, not.
-            if n > 515 {
-                assert!((heard / *level.get_or_insert(heard) - 1.0).abs() < 0.2, "{n}: {heard}");
-                assert!(rest < heard / 20.0, "{n}: {rest}");
-            }
+            assert!((heard / level - 1.0).abs() < 0.1, "{n}: {heard}");
+            assert!(rest < level / 20.0, "{n}: {rest}");
         }
         let after = line.waits();
         assert!(after < before + Duration::from_millis(3), "{after:?}, {before:?} before");

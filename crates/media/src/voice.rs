@@ -178,12 +178,14 @@ impl VoiceDecoder {
     }
 
     /// Decodes a payload; `false` if it cannot be, or goes on with a silence as it was before: then
-    /// nothing is written.
-    pub(crate) fn decode(&mut self, payload: &[u8], out: &mut [i16]) -> bool {
+    /// nothing is written. It is `late` if it follows the one before and what was
+    /// [made up](Self::conceal) since only filled the time until it came.
+    pub(crate) fn decode(&mut self, payload: &[u8], late: bool, out: &mut [i16]) -> bool {
         match self {
             Self::Opus { hush, .. } if hush.is_known(payload) => false,
             Self::Opus { decoder, hush } => {
-                let Ok(samples) = decoder.decode(payload, out) else { return false };
+                let decoded = if late { decoder.decode_late(payload, out) } else { decoder.decode(payload, out) };
+                let Ok(samples) = decoded else { return false };
                 hush.heard(payload, out.get(..samples).unwrap_or_default());
                 true
             }
@@ -265,7 +267,7 @@ mod tests {
                     let mut bytes = [0; 400];
                     let length = encoder.encode(&tone(from, frame), &mut bytes).unwrap();
                     assert_eq!(decoder.ticks(&bytes[..length]), codec.frame_ticks());
-                    assert!(decoder.decode(&bytes[..length], &mut heard));
+                    assert!(decoder.decode(&bytes[..length], false, &mut heard));
                 }
                 let heard = level(&heard);
                 assert!((5_657.0 / 1.2..5_657.0 * 1.2).contains(&heard), "{codec:?} {from}→{to}: {heard}");
@@ -294,7 +296,7 @@ mod tests {
         let mut decoder = VoiceDecoder::new(VoiceCodec::Opus, 8_000).unwrap();
         for (frame, packet) in spared.iter().enumerate() {
             let mut heard = [0; 160];
-            assert!(decoder.decode(packet, &mut heard));
+            assert!(decoder.decode(packet, false, &mut heard));
             let heard = level(&heard);
             assert!(frame < 5 || (5_657.0 / 1.2..5_657.0 * 1.2).contains(&heard), "{frame}: {heard}");
         }
@@ -313,7 +315,7 @@ mod tests {
             let (mut bytes, mut heard, mut all) = ([0; 400], [0; 160], [0; 160]);
             let length = encoder.encode(&pcm, &mut bytes).unwrap();
             whole.decode(&bytes[..length], &mut all).unwrap();
-            let is_voice = decoder.decode(&bytes[..length], &mut heard);
+            let is_voice = decoder.decode(&bytes[..length], false, &mut heard);
             undecoded += usize::from(!is_voice);
             assert!(is_voice || !says_something, "{frame}");
             let differs = heard.iter().zip(all).map(|(one, other)| one.abs_diff(other)).max();
@@ -333,12 +335,12 @@ mod tests {
                 let mut bytes = [0; 400];
                 for frame in 0..20 {
                     let length = encoder.encode(&tone(rate, frame), &mut bytes).unwrap();
-                    decoder.decode(&bytes[..length], &mut heard);
+                    decoder.decode(&bytes[..length], false, &mut heard);
                 }
                 assert!(decoder.conceal(None, &mut heard));
                 assert!(level(&heard) > 1_000.0, "{codec:?} at {rate}");
                 for length in [0, 1, 7, 159, 161, 400] {
-                    let _ = decoder.decode(&bytes[..length], &mut heard);
+                    let _ = decoder.decode(&bytes[..length], false, &mut heard);
                 }
             }
         }

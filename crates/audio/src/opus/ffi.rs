@@ -157,6 +157,19 @@ impl DecoderState {
         unsafe { sys::opus_decoder_ctl(self.state.as_ptr(), sys::OPUS_RESET_STATE) };
     }
 
+    /// Becomes what `other` is, a decoder at the same rate; whether it is one.
+    pub(super) fn copy_from(&mut self, other: &Self) -> bool {
+        // SAFETY: a number of channels that libopus knows.
+        let size = usize::try_from(unsafe { sys::opus_decoder_get_size(1) }).unwrap_or(0);
+        if self.rate != other.rate || size == 0 {
+            return false;
+        }
+        // SAFETY: both are alive, two allocations of this size; a state holds no address of its own memory,
+        // and libopus lets it be copied so (opus.h, "only a shallow copy is required").
+        unsafe { std::ptr::copy_nonoverlapping(other.state.as_ptr().cast::<u8>(), self.state.as_ptr().cast(), size) };
+        true
+    }
+
     /// Decodes `packet`, or with `fec` the frame before it, or without a packet what was lost.
     /// With `fec` or without a packet all of `out` is filled, which must then be at most 120 ms.
     pub(super) fn decode<S: Sample>(

@@ -96,6 +96,40 @@ fn a_lost_frame_comes_back_from_the_next() {
 }
 
 #[test]
+fn what_was_late_is_decoded_as_if_nothing_had_been_made_up() {
+    for (from, to) in [(8_000, 8_000), (48_000, 8_000), (16_000, 16_000), (48_000, 48_000)] {
+        let frame = to as usize / 50;
+        let packets = packets(&mut encoder(from, 32_000), &voice(from, 1), from as usize / 50);
+        let (mut punctual, mut late) = (Decoder::new(to).expect("one"), Decoder::new(to).expect("one"));
+        let (mut right, mut heard, mut last) = (vec![0; frame], vec![0; frame], 0);
+        for (n, packet) in packets.iter().enumerate() {
+            let waits = n % 10 == 9;
+            // Once more than once, and longer each time.
+            for _ in 0..if waits { n / 10 } else { 0 } {
+                late.conceal(&mut heard).expect("a guess");
+                last = heard[frame - 1];
+            }
+            assert_eq!(punctual.decode(packet, &mut right), Ok(frame));
+            assert_eq!(late.decode_late(packet, &mut heard), Ok(frame));
+            let seam = if waits && n > 10 { frame / 4 } else { 0 };
+            assert_eq!(heard[seam..], right[seam..], "{from} to {to}, packet {n}");
+            if seam > 0 {
+                assert_ne!(heard[..seam], right[..seam], "{from} to {to}, packet {n}");
+                let steepest = right.windows(2).map(|pair| pair[1].abs_diff(pair[0])).max().expect("a frame");
+                assert!(heard[0].abs_diff(last) <= steepest, "{from} to {to}, packet {n}: {last}, then {}", heard[0]);
+            }
+        }
+        // What was lost is lost: the decoder goes on from what it made up.
+        late.conceal(&mut heard).expect("a guess");
+        punctual.conceal(&mut right).expect("a guess");
+        assert_eq!(late.decode(&packets[0], &mut heard), punctual.decode(&packets[0], &mut right));
+        assert_eq!(heard, right);
+        assert_eq!(late.decode_late(&packets[1], &mut heard), punctual.decode(&packets[1], &mut right));
+        assert_eq!(heard, right, "nothing is made up before it");
+    }
+}
+
+#[test]
 fn concealment_fades_to_the_background() {
     // Words and pauses: what never pauses would be taken for the background itself.
     let mut samples = voice(8_000, 3);
@@ -197,7 +231,10 @@ fn hostile_packets_are_errors_or_noise() {
                 assert_eq!(Some(samples), packet_samples(&packet, decoder.rate()));
                 good += 1;
             }
-            let _ = decoder.decode_fec(&packet, &mut out[..decoder.rate() as usize / 50]);
+            let frame = decoder.rate() as usize / 50;
+            let _ = decoder.decode_fec(&packet, &mut out[..frame]);
+            let _ = decoder.conceal(&mut out[..frame]);
+            let _ = decoder.decode_late(&packet, &mut out[..frame]);
             let _ = decoder.decode(&packet, &mut out[..next() as usize % 1_000]);
         }
     }

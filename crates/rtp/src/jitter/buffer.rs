@@ -57,6 +57,9 @@ pub enum Frame<'a> {
         offset: u32,
         /// When it came: the time of its [`JitterBuffer::push`].
         arrived: Time,
+        /// It follows the packet that was played last, and came so late that frames were made up in
+        /// between: nothing was lost.
+        late: bool,
     },
     /// A frame is to be made up.
     Lost {
@@ -93,6 +96,7 @@ pub struct JitterStats {
 struct Playing {
     slot: Slot,
     offset: i64,
+    late: bool,
 }
 
 /// Reorders packets and plays them with a delay that follows the network (no RFC; the method is
@@ -362,12 +366,14 @@ impl JitterBuffer {
         let delay = self.delay_of(slot, now);
         if begins && delay < self.target() {
             self.speaking = false;
+            self.starved = 0;
             return Frame::Silence;
         }
         let slot = self.without_lead(slot, now);
         let slot = self.shortened(slot, self.delay_of(slot, now));
         let waited = self.delay_of(slot, now);
         self.least = Some(self.least.map_or(waited, |least| least.min(waited)));
+        let late = self.starved > 0 && slot.sequence == self.next;
         self.ring.take(slot.sequence);
         self.next = slot.sequence.saturating_add(1);
         self.position = slot.timestamp.saturating_add(slot.samples);
@@ -376,7 +382,7 @@ impl JitterBuffer {
         self.starved = 0;
         self.pausing = slot.length <= PAUSE_BYTES;
         self.losses *= 1.0 - LOSS_WEIGHT;
-        let playing = Playing { slot, offset: 0 };
+        let playing = Playing { slot, offset: 0, late };
         self.playing = Some(playing);
         self.packet(playing)
     }
@@ -475,13 +481,14 @@ impl JitterBuffer {
     }
 
     fn packet(&self, playing: Playing) -> Frame<'_> {
-        let Playing { slot, offset } = playing;
+        let Playing { slot, offset, late } = playing;
         Frame::Packet {
             payload: self.ring.payload(slot.sequence, slot.length),
             timestamp: slot.timestamp as u32,
             samples: u32::try_from(slot.samples).unwrap_or(u32::MAX),
             offset: u32::try_from(offset).unwrap_or(u32::MAX),
             arrived: slot.arrived,
+            late,
         }
     }
 

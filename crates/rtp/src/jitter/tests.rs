@@ -380,3 +380,28 @@ fn of_what_came_before_anybody_listened_no_more_is_played_than_the_delay_needs()
     let Frame::Packet { payload, .. } = kept.pop(at(155)) else { panic!("nothing is played") };
     assert_eq!(number(payload), 0);
 }
+
+#[test]
+fn a_packet_is_late_only_where_frames_were_made_up_and_nothing_was_lost() {
+    let mut buffer = buffer();
+    let mut late = Vec::new();
+    let mut packets: Vec<_> = (0..100).map(|n| sent(n, u64::from(n) * FRAME)).collect();
+    // Three that come with the next, one that overtakes another, two that are lost while nothing comes,
+    // and one that is lost.
+    (20..23).for_each(|n| packets[n].arrives = 23 * FRAME);
+    packets[40].arrives = 41 * FRAME + 1;
+    packets[60].arrives = 63 * FRAME;
+    packets.retain(|packet| ![61, 62, 80].contains(&packet.number));
+    packets.sort_by_key(|packet| packet.arrives);
+    let mut packets = packets.into_iter().peekable();
+    for tick in 0..120 {
+        let now = tick * FRAME + FRAME / 2;
+        while let Some(p) = packets.next_if(|p| p.arrives <= now) {
+            buffer.push(p.number as u16, p.timestamp, p.marker, p.samples, &p.number.to_be_bytes(), at(p.arrives));
+        }
+        if let Frame::Packet { payload, late: true, .. } = buffer.pop(at(now)) {
+            late.push(number(payload));
+        }
+    }
+    assert_eq!(late, [20, 60]);
+}
