@@ -10,8 +10,10 @@ use std::{
 
 /// The root of the repository.
 pub fn root() -> PathBuf {
-    let xtask = Path::new(env!("CARGO_MANIFEST_DIR"));
-    xtask.parent().unwrap_or(xtask).to_path_buf()
+    // Cargo's word for what it runs goes first: a clone with the same target folder may have built this.
+    let built = || env!("CARGO_MANIFEST_DIR").into();
+    let xtask = PathBuf::from(std::env::var_os("CARGO_MANIFEST_DIR").unwrap_or_else(built));
+    xtask.parent().map(Path::to_path_buf).unwrap_or(xtask)
 }
 
 #[expect(clippy::disallowed_methods, reason = "a tool for people: prints how long a step took")]
