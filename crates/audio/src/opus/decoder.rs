@@ -8,7 +8,8 @@ const NARROW: u32 = 8_000;
 /// Samples of 120 ms at twice that: no packet is longer (RFC 6716 §3.2.5).
 const LONGEST: usize = 1_920;
 
-/// What was made up goes over into a packet that was late within so many of a second's parts: 5 ms.
+/// Where a late packet takes over from what was made up, both are blended for this fraction of a
+/// second: a 200th, 5 ms.
 const SEAM: u32 = 200;
 /// Samples of that at the highest rate.
 const LONGEST_SEAM: usize = 240;
